@@ -1,0 +1,151 @@
+//! Steps 2 and 3: the guard, which contenders lock and wait on, and which stays.
+//!
+//! In default naming the guard is Baton's own file and holds the last token; it is created whole under a temporary
+//! name, so that a hostile umask or a crash never leaves one that its owner can't open. In flock naming it is whatever
+//! file or directory the user named: opened for reading, locked, never written to.
+//!
+//! After the lock is taken its name must still mean the file that was locked. Otherwise:
+//!
+//! 1. P1 opens the guard, and is stopped. Somebody deletes it.
+//! 2. P2 creates a new guard, locks it.
+//! 3. P1 locks the deleted one: both would go on with "the" guard locked.
+
+use std::ffi::OsStr;
+
+use super::directory::Directory;
+use super::naming::{Names, Naming};
+use crate::error::Error;
+use crate::sys::{self, Access, Errno, FileId, FileKind, Flock, Handle, Stat};
+
+/// The open guard.
+#[derive(Debug)]
+pub(crate) struct Guard {
+    pub(crate) handle: Handle,
+    pub(crate) id: FileId,
+    pub(crate) stat: Stat,
+}
+
+/// Baton's own guard is its owner's alone.
+const OWN_MODE: u32 = 0o600;
+
+impl Guard {
+    /// Opens the guard without creating it; `None` if it does not exist.
+    pub(crate) fn open(directory: &Directory, names: &Names, naming: Naming) -> Result<Option<Self>, Error> {
+        let access = match naming {
+            Naming::Record => Access::ReadWrite,
+            Naming::Flock => Access::Read,
+        };
+        let Some(seen) = directory.look(&names.guard)? else { return Ok(None) };
+        // Before opening: a FIFO or a device would notice being opened.
+        check(directory, names, naming, &seen)?;
+        match sys::open_at(&directory.handle, &names.guard, access) {
+            Ok(handle) => Self::checked(handle, directory, names, naming).map(Some),
+            Err(Errno::NOENT) => Ok(None),
+            Err(errno) => Err(Error::io("open the guard", &directory.path_of(&names.guard), errno)),
+        }
+    }
+
+    /// Creates the guard if it is not there, and opens it. `None` if it vanished again meanwhile.
+    pub(crate) fn create(
+        directory: &Directory,
+        names: &Names,
+        naming: Naming,
+    ) -> Result<Option<Self>, Error> {
+        let failed = |errno| Error::io("create the guard", &directory.path_of(&names.guard), errno);
+        match naming {
+            Naming::Flock => match sys::open_at(&directory.handle, &names.guard, Access::CreateShared) {
+                Ok(handle) => Self::checked(handle, directory, names, naming).map(Some),
+                Err(Errno::EXIST) => Self::open(directory, names, naming),
+                Err(errno) => Err(failed(errno)),
+            },
+            Naming::Record => {
+                let temporary = directory.temporary(names)?;
+                let handle =
+                    sys::open_at(&directory.handle, &temporary, Access::CreateNew).map_err(failed)?;
+                let named = sys::change_mode(&handle, OWN_MODE)
+                    .and_then(|()| sys::rename_noreplace(&directory.handle, &temporary, &names.guard));
+                match named {
+                    Ok(()) => Self::checked(handle, directory, names, naming).map(Some),
+                    Err(errno) => {
+                        // Only our own temporary has this name. It is empty: left behind it harms nobody.
+                        let _ = sys::unlink(&directory.handle, &temporary);
+                        match errno {
+                            // Somebody was faster, or removed our temporary.
+                            Errno::EXIST | Errno::NOENT => Self::open(directory, names, naming),
+                            Errno::INVAL => Err(unsupported(directory, &names.guard, errno)),
+                            errno => Err(failed(errno)),
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    fn checked(handle: Handle, directory: &Directory, names: &Names, naming: Naming) -> Result<Self, Error> {
+        let stat = sys::stat(&handle)
+            .map_err(|errno| Error::io("look at the guard", &directory.path_of(&names.guard), errno))?;
+        check(directory, names, naming, &stat)?;
+        Ok(Self { handle, id: stat.id, stat })
+    }
+
+    /// Tries to lock it.
+    pub(crate) fn try_lock(&self, directory: &Directory, names: &Names) -> Result<bool, Error> {
+        match sys::flock(&self.handle, Flock::TryExclusive) {
+            Ok(()) => Ok(true),
+            Err(Errno::WOULDBLOCK) => Ok(false),
+            Err(errno) => Err(Error::io("lock the guard", &directory.path_of(&names.guard), errno)),
+        }
+    }
+
+    /// Waits until it is locked.
+    pub(crate) fn lock(&self, directory: &Directory, names: &Names) -> Result<(), Error> {
+        sys::flock(&self.handle, Flock::Exclusive)
+            .map_err(|errno| Error::io("lock the guard", &directory.path_of(&names.guard), errno))
+    }
+
+    /// Gives the lock back, for every copy of the descriptor.
+    pub(crate) fn unlock(&self) {
+        // Fails only for a descriptor that is not open; it is.
+        let _ = sys::flock(&self.handle, Flock::Unlock);
+    }
+}
+
+/// Refuses what can't be a guard.
+fn check(directory: &Directory, names: &Names, naming: Naming, stat: &Stat) -> Result<(), Error> {
+    let refuse =
+        |reason: String, hint| Err(Error::Unsafe { path: directory.path_of(&names.guard), reason, hint });
+    match (naming, stat.kind) {
+        (Naming::Record, FileKind::Regular) => {
+            let me = sys::effective_user();
+            if stat.owner != me {
+                return refuse(
+                    format!("it belongs to {}, not to {}", user(stat.owner), user(me)),
+                    "a lock of default naming belongs to one user: use another path, or share one by flock naming \
+                     (`--flock`)",
+                );
+            }
+            if stat.links > 1 {
+                return refuse(
+                    "it has a second name (hard link)".to_owned(),
+                    "choose another path for the lock",
+                );
+            }
+            Ok(())
+        }
+        (Naming::Flock, FileKind::Regular | FileKind::Directory) => Ok(()),
+        (_, kind) => refuse(format!("it is {}", kind.describe()), "choose another path for the lock"),
+    }
+}
+
+fn user(id: u32) -> String {
+    crate::identity::user_name(id)
+}
+
+/// The filesystem has no atomic rename of the kind that is needed.
+pub(crate) fn unsupported(directory: &Directory, name: &OsStr, errno: Errno) -> Error {
+    Error::Unsupported {
+        path: directory.path_of(name),
+        operation: "rename without replacing, or exchange two names, in one step",
+        source: errno.into(),
+    }
+}

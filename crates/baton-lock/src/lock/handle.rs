@@ -1,0 +1,286 @@
+//! The lock as its user opens it: path, naming, and what contending for it depends on.
+
+use std::ffi::OsString;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use super::directory::Directory;
+use super::held::Held;
+use super::judge::{Malformed, Rules};
+use super::naming::{Names, Naming};
+use super::observe;
+use super::wait::{self, Attempt, Limit};
+use crate::diagnosis::Observation;
+use crate::error::Error;
+use crate::processes;
+use crate::{record, redact};
+
+/// A lock, named by a path; not held, only known.
+///
+/// One value can be used by several threads and acquired any number of times; each acquisition is one of its own, so that
+/// two threads of one process exclude each other like two processes.
+///
+/// # Examples
+///
+/// ```
+/// use baton_lock::{Attempt, Lock, Outcome};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let directory = tempfile::tempdir()?;
+/// let lock = Lock::open(directory.path().join("deploy.lock"))?;
+/// match lock.try_lock()? {
+///     Attempt::Held(held) => {
+///         assert_eq!(*held.outcome(), Outcome::Fresh);
+///         // … the job, which may compare held.token() …
+///         held.release()?;
+///     }
+///     Attempt::Busy(holder) => eprintln!("{}", holder.reason()),
+/// }
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Lock {
+    setup: Arc<Setup>,
+}
+
+/// What all acquisitions of one [`Lock`] share.
+#[derive(Debug)]
+pub(crate) struct Setup {
+    /// The well-known path, absolute, links unresolved: the directory is opened anew if it is swapped.
+    pub(crate) path: PathBuf,
+    pub(crate) parent: PathBuf,
+    pub(crate) well_known: OsString,
+    pub(crate) naming: Naming,
+    pub(crate) names: Names,
+    pub(crate) malformed: Malformed,
+    pub(crate) allowed: Vec<String>,
+    pub(crate) command: Option<String>,
+    pub(crate) purpose: Option<String>,
+    pub(crate) ends_by_exec: bool,
+    directory: Mutex<Option<Arc<Directory>>>,
+}
+
+impl Setup {
+    /// Step 1: the directory, opened at its first use.
+    pub(crate) fn directory(&self) -> Result<Arc<Directory>, Error> {
+        let mut known = self.directory.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(directory) = &*known {
+            return Ok(Arc::clone(directory));
+        }
+        let directory = Arc::new(Directory::open(&self.parent, &self.allowed)?);
+        *known = Some(Arc::clone(&directory));
+        Ok(directory)
+    }
+
+    /// Makes the next use open the directory anew, if the path leads elsewhere by now.
+    pub(crate) fn forget_directory_if_moved(&self, directory: &Arc<Directory>) {
+        if directory.is_still_named() {
+            return;
+        }
+        let mut known = self.directory.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.as_ref().is_some_and(|known| Arc::ptr_eq(known, directory)) {
+            *known = None;
+        }
+    }
+
+    pub(crate) fn rules(&self) -> Rules {
+        Rules { shared: self.naming == Naming::Flock, malformed: self.malformed }
+    }
+}
+
+/// How a [`Lock`] is opened.
+///
+/// # Examples
+///
+/// ```
+/// use baton_lock::{Lock, Naming};
+/// let lock = Lock::options().naming(Naming::Flock).purpose("nightly build").open("/srv/tree")?;
+/// assert_eq!(lock.naming(), Naming::Flock);
+/// # Ok::<(), baton_lock::Error>(())
+/// ```
+#[derive(Clone, Debug, Default)]
+#[must_use = "options do nothing until `open`"]
+pub struct Options {
+    naming: Naming,
+    malformed: Malformed,
+    allowed: Vec<String>,
+    command: Option<String>,
+    purpose: Option<String>,
+    ends_by_exec: bool,
+}
+
+impl Options {
+    /// Which of the two files has the well-known name. Default: [`Naming::Record`].
+    pub fn naming(mut self, naming: Naming) -> Self {
+        self.naming = naming;
+        self
+    }
+
+    /// Why the lock is acquired, for the record; secrets are redacted, 1 KiB at most.
+    pub fn purpose(mut self, purpose: impl Into<String>) -> Self {
+        self.purpose = Some(record::limited(&purpose.into(), record::MAX_PURPOSE));
+        self
+    }
+
+    /// The command that runs under the lock, for the record; secrets are redacted, 4 KiB at most. Default: the command line
+    /// of this process.
+    pub fn command(mut self, argv: &[String]) -> Self {
+        self.command = Some(record::limited(&redact::command(argv), record::MAX_COMMAND));
+        self
+    }
+
+    /// Accepts a filesystem that is not known to be local, by its name in [`Error::Filesystem`]. Locks there may not
+    /// exclude contenders on other hosts.
+    pub fn allow_filesystem(mut self, kind: impl Into<String>) -> Self {
+        self.allowed.push(kind.into());
+        self
+    }
+
+    /// What a file that is no lock file means at the record's name. Default: [`Malformed::Refused`].
+    pub fn malformed(mut self, malformed: Malformed) -> Self {
+        self.malformed = malformed;
+        self
+    }
+
+    /// The holder is about to be replaced by another program, which can't end the hold cleanly; the record says so.
+    pub fn ends_by_exec(mut self, ends_by_exec: bool) -> Self {
+        self.ends_by_exec = ends_by_exec;
+        self
+    }
+
+    /// Names the lock. Nothing is opened or created until it is acquired or observed.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidName`] if the path has no last component, as `/` or `a/..`; [`Error::Io`] if it is relative and the
+    /// working directory is gone.
+    pub fn open(self, path: impl AsRef<Path>) -> Result<Lock, Error> {
+        let path = path.as_ref();
+        let invalid = |reason| Error::InvalidName { name: path.to_string_lossy().into_owned(), reason };
+        if path.as_os_str().is_empty() {
+            return Err(invalid("it is empty"));
+        }
+        let absolute = std::path::absolute(path).map_err(|source| Error::Io {
+            path: path.to_owned(),
+            action: "find out the working directory for",
+            source,
+        })?;
+        let (Some(well_known), Some(parent)) = (absolute.file_name(), absolute.parent()) else {
+            return Err(invalid("the path does not end in a name"));
+        };
+        let (well_known, parent) = (well_known.to_owned(), parent.to_owned());
+        let names = Names::new(self.naming, &well_known);
+        let setup = Setup {
+            path: parent.join(&well_known),
+            parent,
+            well_known,
+            naming: self.naming,
+            names,
+            malformed: self.malformed,
+            allowed: self.allowed,
+            command: self.command,
+            purpose: self.purpose,
+            ends_by_exec: self.ends_by_exec,
+            directory: Mutex::new(None),
+        };
+        Ok(Lock { setup: Arc::new(setup) })
+    }
+}
+
+impl Lock {
+    /// Names a lock with the default options. Nothing is opened or created until it is acquired or observed.
+    ///
+    /// # Errors
+    ///
+    /// As [`Options::open`].
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
+        Self::options().open(path)
+    }
+
+    /// Options to open a lock with.
+    pub fn options() -> Options {
+        Options::default()
+    }
+
+    /// The well-known path, absolute, links unresolved.
+    pub fn path(&self) -> &Path {
+        &self.setup.path
+    }
+
+    /// Which of the two files has that path.
+    pub fn naming(&self) -> Naming {
+        self.setup.naming
+    }
+
+    /// Tries to acquire the lock, without waiting for a holder.
+    ///
+    /// Where somebody is just acquiring it, looks again for up to 10 ms, to say who it is. In flock naming `processes` of a
+    /// busy answer are empty; [`observe`](Self::observe) looks for them.
+    ///
+    /// # Errors
+    ///
+    /// Whatever makes it impossible to tell who holds it, or to hold it; see [`Error`]. Nothing stays changed then, but for a
+    /// guard that may have been created.
+    pub fn try_lock(&self) -> Result<Attempt, Error> {
+        wait::acquire(&self.setup, Limit::Now, |_| ControlFlow::Continue(()))
+    }
+
+    /// Acquires the lock, waiting for as long as it takes.
+    ///
+    /// The kernel wakes the waiter when a Baton holder ends. No order among waiters is promised.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_lock`](Self::try_lock).
+    pub fn lock(&self) -> Result<Held, Error> {
+        loop {
+            match wait::acquire(&self.setup, Limit::Never, |_| ControlFlow::Continue(()))? {
+                Attempt::Held(held) => return Ok(held),
+                // Only a caller that breaks off gets this answer without a limit.
+                Attempt::Busy(_) => {}
+            }
+        }
+    }
+
+    /// Acquires the lock, waiting until `deadline` at the latest. Looks every 25 ms.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_lock`](Self::try_lock).
+    pub fn lock_until(&self, deadline: Instant) -> Result<Attempt, Error> {
+        wait::acquire(&self.setup, Limit::At(deadline), |_| ControlFlow::Continue(()))
+    }
+
+    /// Acquires the lock, waiting until `deadline` if there is one. `on_busy` is called once, when the lock is first found
+    /// busy; if it breaks, that is the answer.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_lock`](Self::try_lock).
+    pub fn lock_with(
+        &self,
+        deadline: Option<Instant>,
+        on_busy: impl FnOnce(&Observation) -> ControlFlow<()>,
+    ) -> Result<Attempt, Error> {
+        wait::acquire(&self.setup, deadline.map_or(Limit::Never, Limit::At), on_busy)
+    }
+
+    /// Says what state the lock is in, disturbing nobody: nothing is created, written or locked.
+    ///
+    /// # Errors
+    ///
+    /// If the directory can't be looked at, is on a filesystem without trustworthy locks, or the path is in use in the other
+    /// naming. A missing directory is no error: a lock in it is free.
+    pub fn observe(&self) -> Result<Observation, Error> {
+        observe::observe(&self.setup)
+    }
+
+    /// The pid of this process or of the nearest process above it that holds this lock: waiting for it would never end.
+    pub fn held_by_own_ancestor(&self) -> Option<u32> {
+        let files = observe::files(&self.setup);
+        processes::own_ancestry().into_iter().find(|&pid| processes::holds(pid, &files))
+    }
+}

@@ -1,0 +1,246 @@
+//! Holding: proof of ownership, what it can say of itself, and every way in which it ends.
+//!
+//! The record is removed only at a clean end. After a panic, a failed recovery or a job that was killed it stays,
+//! unlocked, and the next holder is told *recovered* (I3).
+//!
+//! Both locks belong to open file descriptions, which forked children share: so both are given back by an explicit
+//! unlock, which counts for every copy, and never by closing alone. For the same reason a [`Held`] that finds itself in
+//! another process than the one that acquired it only closes its copies: unlocking there would end its parent's hold.
+
+use std::os::fd::AsRawFd;
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
+
+use super::directory::Directory;
+use super::guard::Guard;
+use super::handle::Setup;
+use super::naming::Naming;
+use super::publish::{Born, Publication};
+use crate::error::Error;
+use crate::escape;
+use crate::record::Record;
+use crate::sys;
+
+/// How the lock was got.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// From nobody, or from a holder that ended cleanly.
+    Fresh,
+    /// From a holder that died or ended uncleanly, with its record; `None` if it left no readable one. What it was doing
+    /// may be half done.
+    Recovered(Option<Box<Record>>),
+}
+
+/// Whether a holder still owns what it acquired.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Integrity {
+    /// It does.
+    Intact,
+    /// One of the two files was removed or replaced: still exclusive among Baton's processes. The text says which.
+    Damaged(String),
+    /// Nothing is left that would keep another one out. The text says why.
+    Lost(String),
+}
+
+/// A lock that is held: proof of ownership.
+///
+/// # Guarantees
+///
+/// While this value lives in the process that got it, no other process of Baton's holds the same lock, whatever is killed
+/// and whichever *one* of its two files somebody deletes. If the process dies, the kernel ends the hold at once, and the
+/// next holder is told *recovered*.
+///
+/// # What is not guaranteed
+///
+/// Somebody who deletes both files, or moves the whole directory away, ends the exclusion; [`verify`](Self::verify) tells.
+/// An ancestor's client that cleans up at the same moment can delete a record; Baton's processes still exclude each other.
+///
+/// # Resource leaking
+///
+/// Dropped without [`release`](Self::release) it is released as well as possible, errors unseen; during a panic it ends
+/// uncleanly instead. Dropped in a forked child it only closes the child's descriptors. `std::mem::forget` keeps the lock
+/// until the process ends. The descriptors are close-on-exec: other programs inherit them only by
+/// [`hand_to`](Self::hand_to).
+#[must_use = "the lock is released as soon as this value is dropped"]
+#[derive(Debug)]
+pub struct Held {
+    /// `None` once it has ended.
+    parts: Option<Box<Parts>>,
+    outcome: Outcome,
+    token: u64,
+    /// The process that acquired it.
+    owner: u32,
+}
+
+/// What a holder has open and locked.
+#[derive(Debug)]
+pub(crate) struct Parts {
+    pub(crate) setup: Arc<Setup>,
+    pub(crate) directory: Arc<Directory>,
+    pub(crate) guard: Guard,
+    /// With whether it replaced a departed one.
+    pub(crate) published: Option<(Born, bool)>,
+    pub(crate) recordless: Option<String>,
+    pub(crate) record: Record,
+}
+
+/// How a hold ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    Clean,
+    Unclean,
+    /// As if it had never been acquired.
+    Undone,
+}
+
+impl Held {
+    pub(crate) fn new(parts: Parts, outcome: Outcome, token: u64) -> Self {
+        Self { parts: Some(Box::new(parts)), outcome, token, owner: sys::process_id() }
+    }
+
+    /// Whether the last holder ended cleanly.
+    pub fn outcome(&self) -> &Outcome {
+        &self.outcome
+    }
+
+    /// The fencing token: larger than that of every earlier holder, at least the wall clock in microseconds since 1970, and
+    /// below 2^53.
+    pub fn token(&self) -> u64 {
+        self.token
+    }
+
+    /// The record by which this holder is known to others.
+    pub fn record(&self) -> &Record {
+        &self.parts().record
+    }
+
+    /// Why there is no record, if there is none. Only in flock naming, where none can be written: then there is one kernel
+    /// lock instead of two, nobody is told *recovered*, and the token rests on the clock alone.
+    pub fn recordless(&self) -> Option<&str> {
+        self.parts().recordless.as_deref()
+    }
+
+    /// The lock's well-known path, absolute.
+    pub fn path(&self) -> &Path {
+        &self.parts().setup.path
+    }
+
+    fn parts(&self) -> &Parts {
+        self.parts.as_ref().expect("parts are taken out only by what consumes or drops this value")
+    }
+
+    /// Looks whether the names still mean the files that are locked.
+    ///
+    /// Costs three `stat` calls. A file that is found replaced was replaced; one found in place may be replaced the next
+    /// moment.
+    ///
+    /// # Errors
+    ///
+    /// None so far; looking at a name that can't be looked at counts as its being gone.
+    pub fn verify(&self) -> Result<Integrity, Error> {
+        let parts = self.parts();
+        let names = &parts.setup.names;
+        if !parts.directory.is_still_named() {
+            let path = &parts.setup.parent;
+            return Ok(Integrity::Lost(format!(
+                "the directory {} was moved or replaced",
+                escape::path(path)
+            )));
+        }
+        let guard = parts.directory.means(&names.guard, parts.guard.id);
+        let record = parts.published.as_ref().map(|(born, _)| parts.directory.means(&names.record, born.id));
+        let gone = |name| format!("{} was removed or replaced", escape::path(&parts.directory.path_of(name)));
+        Ok(match (guard, record) {
+            (true, Some(true) | None) => Integrity::Intact,
+            (true, Some(false)) => Integrity::Damaged(gone(&names.record)),
+            (false, Some(true)) => Integrity::Damaged(gone(&names.guard)),
+            (false, Some(false)) => {
+                Integrity::Lost(format!("{}, and {}", gone(&names.guard), gone(&names.record)))
+            }
+            (false, None) => Integrity::Lost(gone(&names.guard)),
+        })
+    }
+
+    /// Lets a program that `command` starts inherit the lock: it is then held until both this value has ended and every
+    /// process that inherited it is gone, or until it is released here, which counts for all of them.
+    ///
+    /// This value has to live until the command is started. Programs started by other commands still inherit nothing.
+    pub fn hand_to(&self, command: &mut Command) {
+        let parts = self.parts();
+        let record = parts.published.as_ref().map(|(born, _)| born.handle.as_raw_fd());
+        let descriptors = [parts.guard.handle.as_raw_fd()].into_iter().chain(record).collect();
+        sys::hand_over_at_exec(command, descriptors);
+    }
+
+    /// Ends the hold cleanly: the record is removed and both locks are given back, also for processes that inherited them.
+    ///
+    /// In a forked child this only closes the child's copies.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] if the record can't be removed, or in flock naming marked as released. The locks are given back all the
+    /// same; the next holder is told *recovered*.
+    pub fn release(mut self) -> Result<(), Error> {
+        self.end(End::Clean)
+    }
+
+    /// Ends the hold uncleanly: the locks are given back, and the record stays, so that the next holder is told
+    /// *recovered*. For a job that was killed or a recovery that failed.
+    pub fn abandon(mut self) {
+        // An unclean end writes nothing, so that nothing can fail.
+        let _ = self.end(End::Unclean);
+    }
+
+    /// Ends the hold as if it had never been acquired, for a job that could not be started: got *fresh*, the record is
+    /// removed; got *recovered*, one stays for the next holder to find.
+    pub fn undo(mut self) {
+        // As well as possible; a record that stays tells the next one *recovered*, which errs on the safe side.
+        let _ = self.end(End::Undone);
+    }
+
+    fn end(&mut self, end: End) -> Result<(), Error> {
+        let Some(parts) = self.parts.take() else { return Ok(()) };
+        if sys::process_id() != self.owner {
+            return Ok(());
+        }
+        let ended = parts.end_record(end);
+        parts.guard.unlock();
+        ended
+    }
+}
+
+impl Parts {
+    /// Ends the record's part: what becomes of the file, then its lock.
+    fn end_record(&self, end: End) -> Result<(), Error> {
+        let Some((born, replaced)) = &self.published else { return Ok(()) };
+        let desk = self.setup.desk(&self.directory, &self.guard);
+        let ended = match (end, self.setup.naming) {
+            (End::Unclean, _) => Ok(()),
+            (End::Undone, _) if *replaced => Ok(()),
+            (End::Clean | End::Undone, Naming::Record) => desk.try_remove_own(born),
+            (End::Clean | End::Undone, Naming::Flock) => {
+                // The record keeps the token, so it stays, marked as released.
+                match desk.publish_over_own(&self.record.released().to_json(), born) {
+                    Ok(Publication::Done(marked)) => {
+                        marked.unlock();
+                        Ok(())
+                    }
+                    // The name is somebody else's by now: theirs stays.
+                    Ok(Publication::JudgeAgain) => Ok(()),
+                    Err(error) => Err(error),
+                }
+            }
+        };
+        born.unlock();
+        ended
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let end = if std::thread::panicking() { End::Unclean } else { End::Clean };
+        // Nobody is there to be told; `release` tells.
+        let _ = self.end(end);
+    }
+}

@@ -1,0 +1,317 @@
+//! Step 4: what the file at the record's name means for who wants the lock.
+//!
+//! Whether a Baton holder lives is asked of the kernel: it keeps a lock on byte 0 of the record, born before the record
+//! had its name. Who judges takes byte 1 and only *asks* for byte 0, so that judging never looks like holding to
+//! anybody else. Where byte 0 is free, its content says what it is: a record of ours whose holder died, an ancestor's,
+//! something cut off, or nothing that a lock's client has written, which is never touched.
+//!
+//! The order of the two questions matters. P1 is stopped between publishing and naming:
+//!
+//! 1. P2 opens the record of a dead P0. P1 replaces it by its own, locked. P2 asks for P0's byte 0: free.
+//! 2. P2 asks whether the name still means that file: no. It judges again, and finds P1's byte 0 locked.
+//!
+//! Asked the other way round, both answers could be true of different moments.
+
+use std::ffi::OsStr;
+use std::time::Duration;
+
+use super::ancestor;
+use super::directory::Directory;
+use crate::diagnosis::{AncestorState, State};
+use crate::error::Error;
+use crate::filesystem::Reach;
+use crate::identity;
+use crate::processes;
+use crate::record::{self, Content, Record};
+use crate::sys::{self, Access, Errno, FileId, FileKind, Flock, Handle, Range, Stat};
+
+/// What a file that is no record of a lock means at the record's name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Malformed {
+    /// It is never touched, unless it can be a record that was cut off.
+    #[default]
+    Refused,
+    /// The ancestor's rule, for a path that is only ever a lock: whatever it is, once it is older than 30 seconds it
+    /// counts as left over and is replaced. It must still be a regular file of the caller's with one link and at most
+    /// 64 KiB.
+    AgesOut,
+}
+
+/// How old, by its time stamp, an incomplete record is when nobody can be writing it any more. The ancestor's figure:
+/// its clients create the file and write it with two calls, between which they can be stopped.
+pub(crate) const INCOMPLETE_FOR: Duration = Duration::from_secs(30);
+
+/// How often a file that somebody has open for a moment is looked at again, and with what pause.
+const MOMENTS: u32 = 5;
+const MOMENT: Duration = Duration::from_millis(2);
+
+/// What judging depends on, besides the file.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rules {
+    /// Records of other users are looked at, not refused: flock naming.
+    pub(crate) shared: bool,
+    pub(crate) malformed: Malformed,
+}
+
+/// What the record's name means.
+#[derive(Debug)]
+pub(crate) enum Verdict {
+    /// Nothing has the name.
+    Absent,
+    /// Its holder is gone: it may be replaced while this is kept.
+    Departed(Box<Departed>),
+    /// Somebody holds the lock, or that can't be ruled out.
+    Busy(State, Option<Box<Record>>),
+    /// The name changed its meaning meanwhile, or somebody else judges: look again.
+    Changed,
+    /// It can't be opened for writing: another user's, in flock naming, and nobody holds it.
+    OutOfReach(String),
+}
+
+/// A record whose holder is gone, with byte 1 of it locked, so that nobody else can come to the same verdict.
+#[derive(Debug)]
+pub(crate) struct Departed {
+    handle: Handle,
+    id: FileId,
+    bytes: Vec<u8>,
+    /// Whose it was, where it can be read.
+    pub(crate) record: Option<Box<Record>>,
+}
+
+impl Departed {
+    /// Was it marked as released, so that nobody died?
+    pub(crate) fn is_released(&self) -> bool {
+        self.record.as_ref().is_some_and(|record| record.is_released())
+    }
+
+    /// Was it Baton's?
+    pub(crate) fn is_batons(&self) -> bool {
+        self.record.as_ref().is_some_and(|record| record.baton.is_some())
+    }
+
+    /// Is a file that came back from an exchange the one that was judged, unchanged?
+    pub(crate) fn is(&self, stat: &Stat) -> bool {
+        stat.id == self.id
+            && sys::read_start(&self.handle, record::MAX_READ + 1).is_ok_and(|bytes| bytes == self.bytes)
+    }
+
+    /// Lets others judge it again.
+    pub(crate) fn unlock(&self) {
+        // Fails only for a descriptor that is not open; it is.
+        let _ = sys::unlock_range(&self.handle, Range::Judge);
+        let _ = sys::flock(&self.handle, Flock::Unlock);
+    }
+}
+
+impl Drop for Departed {
+    fn drop(&mut self) {
+        // Closing is not enough: a child that was forked meanwhile, in another thread, has the descriptor too.
+        self.unlock();
+    }
+}
+
+/// Judges the record's name. On an error nothing was touched, and nothing that was not a lock file was read.
+pub(crate) fn judge(directory: &Directory, name: &OsStr, rules: Rules) -> Result<Verdict, Error> {
+    let Some(seen) = directory.look(name)? else { return Ok(Verdict::Absent) };
+    check(directory, name, rules, &seen)?;
+    let failed = |errno| Error::io("open the record", &directory.path_of(name), errno);
+    let handle = match sys::open_at(&directory.handle, name, Access::ReadWrite) {
+        Ok(handle) => handle,
+        Err(Errno::NOENT) => return Ok(Verdict::Changed),
+        Err(Errno::ACCESS | Errno::PERM | Errno::ROFS) if rules.shared => {
+            return glance(directory, name, rules);
+        }
+        Err(errno) => return Err(failed(errno)),
+    };
+    let stat = sys::stat(&handle).map_err(failed)?;
+    if stat.links == 0 {
+        return Ok(Verdict::Changed);
+    }
+    check(directory, name, rules, &stat)?;
+    if !sys::try_lock_range(&handle, Range::Judge).map_err(failed)? {
+        return verdict_while_others_judge(&handle, failed);
+    }
+    let departed = Box::new(Departed { handle, id: stat.id, bytes: Vec::new(), record: None });
+    if sys::is_range_locked(&departed.handle, Range::Holder).map_err(failed)? {
+        let record = held_record(&departed.handle);
+        return Ok(Verdict::Busy(State::Held, record));
+    }
+    if !directory.means(name, stat.id) {
+        return Ok(Verdict::Changed);
+    }
+    judge_content(directory, name, rules, departed, &stat)
+}
+
+/// Somebody else has byte 1. If byte 0 is taken as well the answer is known already.
+fn verdict_while_others_judge(handle: &Handle, failed: impl Fn(Errno) -> Error) -> Result<Verdict, Error> {
+    if sys::is_range_locked(handle, Range::Holder).map_err(failed)? {
+        return Ok(Verdict::Busy(State::Held, held_record(handle)));
+    }
+    Ok(Verdict::Changed)
+}
+
+/// The record of a living holder, for the message.
+pub(crate) fn held_record(handle: &Handle) -> Option<Box<Record>> {
+    match record::classify(&sys::read_start(handle, record::MAX_READ).ok()?) {
+        Content::Baton(record) => Some(Box::new(record)),
+        _ => None,
+    }
+}
+
+/// Looks at a record that can't be opened for writing: only whether it is held can be told.
+fn glance(directory: &Directory, name: &OsStr, rules: Rules) -> Result<Verdict, Error> {
+    let path = directory.path_of(name);
+    let handle = match sys::open_at(&directory.handle, name, Access::Read) {
+        Ok(handle) => handle,
+        Err(Errno::NOENT) => return Ok(Verdict::Changed),
+        // The guard is locked by us and the record says nothing: the guard alone has to do.
+        Err(Errno::ACCESS | Errno::PERM) => {
+            return Ok(Verdict::OutOfReach(format!(
+                "{} belongs to another user",
+                crate::escape::path(&path)
+            )));
+        }
+        Err(errno) => return Err(Error::io("open the record", &path, errno)),
+    };
+    let failed = |errno| Error::io("look at the record", &path, errno);
+    let stat = sys::stat(&handle).map_err(failed)?;
+    check(directory, name, rules, &stat)?;
+    if sys::is_range_locked(&handle, Range::Holder).map_err(failed)? {
+        return Ok(Verdict::Busy(State::Held, held_record(&handle)));
+    }
+    Ok(Verdict::OutOfReach(format!(
+        "{} belongs to {} and can't be written",
+        crate::escape::path(&path),
+        identity::user_name(stat.owner)
+    )))
+}
+
+/// Refuses what can't be a record, by what `fstat` says; nothing of it was read.
+pub(crate) fn check(directory: &Directory, name: &OsStr, rules: Rules, stat: &Stat) -> Result<(), Error> {
+    let refuse = |reason: String, hint| Err(Error::Unsafe { path: directory.path_of(name), reason, hint });
+    if stat.kind != FileKind::Regular {
+        return refuse(
+            format!("it is {}, where the lock's record would be", stat.kind.describe()),
+            "choose another path for the lock; this one was neither opened nor changed",
+        );
+    }
+    let me = sys::effective_user();
+    if !rules.shared && stat.owner != me {
+        return refuse(
+            format!("it belongs to {}, not to {}", identity::user_name(stat.owner), identity::user_name(me)),
+            "a lock of default naming belongs to one user: use another path, or share one by flock naming (`--flock`)",
+        );
+    }
+    if stat.links > 1 {
+        return refuse(
+            "it has a second name (hard link)".to_owned(),
+            "find and judge the other name (`find -samefile`), or choose another path for the lock",
+        );
+    }
+    if stat.size > record::MAX_READ as u64 {
+        return refuse(
+            format!("it has {} bytes, more than the 65536 that a lock file may have", stat.size),
+            "choose another path for the lock; this one was neither read nor changed",
+        );
+    }
+    Ok(())
+}
+
+fn judge_content(
+    directory: &Directory,
+    name: &OsStr,
+    rules: Rules,
+    mut departed: Box<Departed>,
+    stat: &Stat,
+) -> Result<Verdict, Error> {
+    departed.bytes = sys::read_start(&departed.handle, record::MAX_READ + 1)
+        .map_err(|errno| Error::io("read the record", &directory.path_of(name), errno))?;
+    match record::classify(&departed.bytes) {
+        Content::Baton(record) => {
+            if directory.reach == Reach::OptedIn && is_other_hosts(&record) {
+                return Ok(Verdict::Busy(State::OtherHost, Some(Box::new(record))));
+            }
+            departed.record = Some(Box::new(record));
+            Ok(Verdict::Departed(departed))
+        }
+        Content::Ancestor(record) => Ok(judge_ancestor(directory, departed, record)),
+        Content::Incomplete => Ok(judge_incomplete(departed, stat)),
+        Content::Foreign if rules.malformed == Malformed::AgesOut => Ok(judge_incomplete(departed, stat)),
+        Content::Foreign => Err(not_a_lock_file(directory, name)),
+    }
+}
+
+pub(crate) fn not_a_lock_file(directory: &Directory, name: &OsStr) -> Error {
+    Error::NotALockFile {
+        path: directory.path_of(name),
+        reason: "no client of a lock has written its content".to_owned(),
+    }
+}
+
+/// A kernel lock taken on another host may be unseen here. The host's name counts too: boot ids can be overmounted.
+pub(crate) fn is_other_hosts(record: &Record) -> bool {
+    let Some(baton) = &record.baton else { return false };
+    let myself = identity::myself();
+    baton.boot_id != myself.boot_id && baton.host.as_deref() != Some(&myself.host)
+}
+
+fn judge_ancestor(directory: &Directory, mut departed: Box<Departed>, record: Record) -> Verdict {
+    let record = Box::new(record);
+    if directory.reach == Reach::OptedIn {
+        return Verdict::Busy(State::Ancestor(AncestorState::Unverified), Some(record));
+    }
+    if let ancestor::Life::Held(state) = ancestor::judge(&record) {
+        return Verdict::Busy(State::Ancestor(state), Some(record));
+    }
+    match in_use(&departed) {
+        // An ancestor's client keeps its descriptor: whatever the clocks say, this one lives.
+        Some(State::OpenElsewhere) if processes::has_open(record.pid, departed.id) => {
+            Verdict::Busy(State::Ancestor(AncestorState::Alive), Some(record))
+        }
+        Some(state) => Verdict::Busy(state, Some(record)),
+        None => {
+            departed.record = Some(record);
+            Verdict::Departed(departed)
+        }
+    }
+}
+
+fn judge_incomplete(departed: Box<Departed>, stat: &Stat) -> Verdict {
+    if let Some(state) = in_use(&departed) {
+        return Verdict::Busy(state, None);
+    }
+    match ages_out_in(stat) {
+        None => Verdict::Departed(departed),
+        Some(left) => Verdict::Busy(State::Incomplete { ages_out_in: left }, None),
+    }
+}
+
+/// How long a file is still too young to be left over; `None` if it is old, older than this boot, or from the future.
+pub(crate) fn ages_out_in(stat: &Stat) -> Option<Duration> {
+    let now = sys::real_time();
+    let age = now.checked_sub(stat.modified)?;
+    if age > sys::boot_time() {
+        return None;
+    }
+    INCOMPLETE_FOR.checked_sub(age).filter(|left| !left.is_zero())
+}
+
+/// Does anybody use this file in another way than Baton does: by `flock`, or by having it open? An exclusive `flock` is kept on
+/// it until it is replaced. Looked at a few times, since whoever reads it has it open for a moment.
+fn in_use(departed: &Departed) -> Option<State> {
+    let mut state = None;
+    for round in 0..MOMENTS {
+        if round > 0 {
+            sys::pause(MOMENT);
+        }
+        state = match sys::flock(&departed.handle, Flock::TryExclusive) {
+            Err(_) => Some(State::ForeignFlock),
+            Ok(()) if processes::others_have_open(&departed.handle, departed.id) => {
+                Some(State::OpenElsewhere)
+            }
+            Ok(()) => return None,
+        };
+    }
+    state
+}

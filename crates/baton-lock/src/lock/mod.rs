@@ -1,0 +1,39 @@
+//! The lock protocol of `docs/protocol.md`, one module per step, in the order of the steps.
+//!
+//! Two kernel locks on two files, either of which suffices: the guard, which contenders lock and wait on, and the
+//! record, which says who the holder is and is locked from before it has its name. Whichever of the two somebody
+//! deletes, the other still excludes (I1), and nobody has to guess whether a holder lives.
+//!
+//! | step | module |
+//! |---|---|
+//! | names of the files | [`naming`] |
+//! | 1 the directory | [`directory`] |
+//! | 2, 3 the guard | [`guard`] |
+//! | the other naming | [`companion`] |
+//! | 4 judging the record | [`judge`], [`ancestor`] |
+//! | 5 the token | [`token`] |
+//! | 6 publishing | [`publish`] |
+//! | all seven, once | [`acquire`] |
+//! | again and again | [`wait`] |
+//! | holding and releasing | [`held`] |
+//! | asking without taking | [`observe`] |
+
+mod acquire;
+mod ancestor;
+mod companion;
+mod directory;
+mod guard;
+mod handle;
+mod held;
+mod judge;
+mod naming;
+mod observe;
+mod publish;
+mod token;
+mod wait;
+
+pub use handle::{Lock, Options};
+pub use held::{Held, Integrity, Outcome};
+pub use judge::Malformed;
+pub use naming::Naming;
+pub use wait::Attempt;

@@ -1,0 +1,269 @@
+//! Step 6: giving the record its name, in one atomic step, already locked.
+//!
+//! The record is written whole under a private name, its byte 0 is locked, and only then it is named: nobody ever reads
+//! half a record or finds a living holder's record unlocked (I2). Where nothing has the name the rename must not replace;
+//! where a departed record is taken over the two are *exchanged*, and what came back is looked at:
+//!
+//! 1. P1 judges an ancestor's record: departed. An ancestor's client A judges the same, unlinks it, creates its own.
+//! 2. P1 exchanges, gets A's live record instead of the one it judged, and gives it back.
+//!
+//! A plain rename would have destroyed A's. If P1 is killed between the exchange and the look, A's record is under
+//! P1's private name; whoever recovers next finds it there and gives it back ([`sweep`]).
+//!
+//! Private names are random: with one for all, a publisher whose guard was deleted could name another's file.
+
+use std::ffi::{OsStr, OsString};
+
+use super::directory::Directory;
+use super::guard::unsupported;
+use super::judge::{self, Departed, Rules};
+use super::naming::Names;
+use crate::error::Error;
+use crate::record::{self, Content};
+use crate::sys::{self, Access, Errno, FileId, Handle, Range};
+
+/// A record under its private name or published, byte 0 locked.
+#[derive(Debug)]
+pub(crate) struct Born {
+    pub(crate) handle: Handle,
+    pub(crate) id: FileId,
+}
+
+impl Born {
+    /// Says that its holder is gone, to everybody: for every copy of the descriptor.
+    pub(crate) fn unlock(&self) {
+        // Fails only for a descriptor that is not open; it is.
+        let _ = sys::unlock_range(&self.handle, Range::Holder);
+    }
+}
+
+/// How publishing went.
+#[derive(Debug)]
+pub(crate) enum Publication {
+    Done(Born),
+    /// The name means something else by now, or our private file is gone.
+    JudgeAgain,
+}
+
+/// The permission bits of a record, whatever the umask.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RecordMode {
+    pub(crate) bits: u32,
+    /// The group that may write it too, if the file turns out to be that group's.
+    pub(crate) writing_group: Option<u32>,
+}
+
+impl RecordMode {
+    const GROUP_WRITES: u32 = 0o020;
+
+    fn of(self, stat: &sys::Stat) -> u32 {
+        if self.writing_group == Some(stat.group) { self.bits | Self::GROUP_WRITES } else { self.bits }
+    }
+}
+
+/// Where records go.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Desk<'a> {
+    pub(crate) directory: &'a Directory,
+    pub(crate) names: &'a Names,
+    pub(crate) access: RecordMode,
+    pub(crate) rules: Rules,
+}
+
+impl Desk<'_> {
+    /// Publishes a record where there is none, or over one that was judged departed.
+    pub(crate) fn publish(&self, json: &str, over: Option<&Departed>) -> Result<Publication, Error> {
+        let (temporary, born) = self.write(json)?;
+        let named = match over {
+            None => self.name_first(&temporary),
+            Some(departed) => self.exchange(&temporary, |stat| departed.is(stat)),
+        };
+        self.conclude(&temporary, born, named)
+    }
+
+    /// Publishes a record over our own one, or anew if that one is gone. `JudgeAgain`: the name is somebody else's.
+    pub(crate) fn publish_over_own(&self, json: &str, own: &Born) -> Result<Publication, Error> {
+        let (temporary, born) = self.write(json)?;
+        let named = if self.directory.means(&self.names.record, own.id) {
+            self.exchange(&temporary, |stat| stat.id == own.id)
+        } else {
+            self.name_first(&temporary)
+        };
+        self.conclude(&temporary, born, named)
+    }
+
+    fn conclude(
+        &self,
+        temporary: &OsStr,
+        born: Born,
+        named: Result<bool, Error>,
+    ) -> Result<Publication, Error> {
+        match named {
+            Ok(true) => Ok(Publication::Done(born)),
+            Ok(false) => {
+                self.discard(temporary, &born);
+                Ok(Publication::JudgeAgain)
+            }
+            Err(error) => {
+                self.discard(temporary, &born);
+                Err(error)
+            }
+        }
+    }
+
+    /// Writes the record under a private name and locks it.
+    fn write(&self, json: &str) -> Result<(OsString, Born), Error> {
+        let temporary = self.directory.temporary(self.names)?;
+        let handle = sys::open_at(&self.directory.handle, &temporary, Access::CreateNew)
+            .map_err(|errno| self.failed("create a record in", errno))?;
+        let written = sys::try_lock_range(&handle, Range::Holder)
+            .and_then(|locked| if locked { Ok(()) } else { Err(Errno::AGAIN) })
+            .and_then(|()| sys::write_start(&handle, json.as_bytes()))
+            .and_then(|()| sys::stat(&handle))
+            .and_then(|stat| sys::change_mode(&handle, self.access.of(&stat)).map(|()| stat));
+        match written {
+            Ok(stat) => Ok((temporary, Born { id: stat.id, handle })),
+            Err(errno) => {
+                // Left behind, it would be swept away by the next one who recovers.
+                let _ = sys::unlink(&self.directory.handle, &temporary);
+                let _ = sys::unlock_range(&handle, Range::Holder);
+                Err(self.failed("write the record", errno))
+            }
+        }
+    }
+
+    fn failed(&self, action: &'static str, errno: Errno) -> Error {
+        Error::io(action, &self.directory.path_of(&self.names.record), errno)
+    }
+
+    /// Names it where nothing has the name. `false`: something has it, or our file is gone.
+    fn name_first(&self, temporary: &OsStr) -> Result<bool, Error> {
+        match sys::rename_noreplace(&self.directory.handle, temporary, &self.names.record) {
+            Ok(()) => Ok(true),
+            Err(Errno::EXIST | Errno::NOENT) => Ok(false),
+            Err(errno) => Err(self.rename_failed(errno)),
+        }
+    }
+
+    /// Exchanges it with what has the name, and looks at what came back. `false`: the name was gone, our file was, or
+    /// what came back is not what was expected and has its name again.
+    fn exchange(&self, temporary: &OsStr, is_expected: impl Fn(&sys::Stat) -> bool) -> Result<bool, Error> {
+        match sys::rename_exchange(&self.directory.handle, temporary, &self.names.record) {
+            Ok(()) => {}
+            Err(Errno::NOENT) => return Ok(false),
+            Err(errno) => return Err(self.rename_failed(errno)),
+        }
+        match sys::stat_at(&self.directory.handle, temporary) {
+            Ok(stat) if is_expected(&stat) => {
+                // It is open and locked by us; without its name nobody finds it again. Should this fail, it is a record
+                // of a departed holder under a private name, which the next one who recovers removes.
+                let _ = sys::unlink(&self.directory.handle, temporary);
+                Ok(true)
+            }
+            Ok(_) => self.give_back(temporary).map(|()| false),
+            // Somebody removed what came back: that is no different from having removed it before.
+            Err(Errno::NOENT) => Ok(true),
+            Err(errno) => Err(self.failed("look at what was replaced by", errno)),
+        }
+    }
+
+    /// Gives a displaced file its name back.
+    fn give_back(&self, temporary: &OsStr) -> Result<(), Error> {
+        let dir = &self.directory.handle;
+        match sys::rename_exchange(dir, temporary, &self.names.record) {
+            Ok(()) => Ok(()),
+            // Our own record is gone from the name: then the name is free, unless another one has come. In that case the
+            // displaced file is kept under the private name, where nothing of ours deletes it.
+            Err(Errno::NOENT) => match sys::rename_noreplace(dir, temporary, &self.names.record) {
+                Ok(()) | Err(Errno::EXIST | Errno::NOENT) => Ok(()),
+                Err(errno) => Err(self.rename_failed(errno)),
+            },
+            Err(errno) => Err(self.rename_failed(errno)),
+        }
+    }
+
+    fn rename_failed(&self, errno: Errno) -> Error {
+        match errno {
+            // What a filesystem answers that does not know these two kinds of rename.
+            Errno::INVAL => unsupported(self.directory, &self.names.record, errno),
+            errno => self.failed("give its name to the record", errno),
+        }
+    }
+
+    /// Removes a file that was not published; only if the private name still means it.
+    fn discard(&self, temporary: &OsStr, born: &Born) {
+        if self.directory.means(temporary, born.id) {
+            // Left behind, it would be swept away by the next one who recovers.
+            let _ = sys::unlink(&self.directory.handle, temporary);
+        }
+        born.unlock();
+    }
+
+    /// Takes a published record back: removed if it was published where there was none, left for the next one to find if
+    /// it replaced a departed one. Unlocked either way.
+    pub(crate) fn take_back(&self, born: &Born, replaced: bool) {
+        if !replaced {
+            self.remove_own(born);
+        }
+        born.unlock();
+    }
+
+    /// Removes our record if its name still means it. Errors are the caller's to judge.
+    pub(crate) fn try_remove_own(&self, born: &Born) -> Result<(), Error> {
+        if !self.directory.means(&self.names.record, born.id) {
+            return Ok(());
+        }
+        match sys::unlink(&self.directory.handle, &self.names.record) {
+            Ok(()) | Err(Errno::NOENT) => Ok(()),
+            Err(errno) => Err(self.failed("remove the record", errno)),
+        }
+    }
+
+    fn remove_own(&self, born: &Born) {
+        // It then stays, unlocked, as after a crash: the next one is told *recovered*.
+        let _ = self.try_remove_own(born);
+    }
+
+    /// Removes what crashed publishers left under private names. `true`: an ancestor's record was found there and has its
+    /// name back, so that the name has to be judged again.
+    pub(crate) fn sweep(&self, departed: &Departed) -> bool {
+        let listed = sys::names_in(&self.directory.handle).unwrap_or_default();
+        let temporaries = listed.iter().filter(|name| self.names.is_temporary(name));
+        // Not `any`: all of them are looked at.
+        temporaries.filter(|name| self.sweep_one(name, departed)).count() > 0
+    }
+
+    fn sweep_one(&self, name: &OsStr, departed: &Departed) -> bool {
+        let Some(content) = self.abandoned(name) else { return false };
+        match content {
+            Content::Baton(_) | Content::Incomplete => {
+                // Not being able to remove it harms nobody.
+                let _ = sys::unlink(&self.directory.handle, name);
+                false
+            }
+            // Displaced by a publisher that was killed before it could give it back; its owner may live. Of Baton's own dead
+            // record, which has the name, nothing is lost: it only ever stood in for this one.
+            Content::Ancestor(_) if departed.is_batons() => {
+                matches!(self.exchange(name, |stat| departed.is(stat)), Ok(true))
+            }
+            Content::Ancestor(_) | Content::Foreign => false,
+        }
+    }
+
+    /// The content of a private file that nobody has locked and that can be a record.
+    fn abandoned(&self, name: &OsStr) -> Option<Content> {
+        let seen = self.directory.look(name).ok()??;
+        judge::check(self.directory, name, self.rules, &seen).ok()?;
+        let handle = sys::open_at(&self.directory.handle, name, Access::ReadWrite).ok()?;
+        let stat = sys::stat(&handle).ok()?;
+        judge::check(self.directory, name, self.rules, &stat).ok()?;
+        if !sys::try_lock_range(&handle, Range::Both).ok()? {
+            return None;
+        }
+        let content = sys::read_start(&handle, record::MAX_READ).map(|bytes| record::classify(&bytes));
+        let _ = sys::unlock_range(&handle, Range::Both);
+        // A publisher locks its file right after creating it. One that is just between the two loses its file here, finds
+        // that out when it names it, and makes another.
+        content.ok().filter(|_| self.directory.means(name, stat.id))
+    }
+}

@@ -1,0 +1,419 @@
+//! The record: the JSON file that says who the holder is.
+//!
+//! Its first three members, `pid`, `startedAt` and `command`, are the ancestor's, whose clients read them and ignore
+//! the rest; everything of ours is in one object `baton`. The record never says *whether* its writer lives: the
+//! kernel's lock on it does (I1 in `docs/protocol.md`).
+//!
+//! This module turns bytes into one of four meanings, [`Content`], and a [`Record`] into bytes. It is pure: no file is
+//! opened here. What another program or user may have written is believed only as far as it is of the right type and
+//! size; it is escaped where it is shown, in [`crate::escape`].
+
+use std::time::SystemTime;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::{clock, redact};
+
+/// A record of ours is never larger, in bytes.
+pub(crate) const MAX_WRITTEN: usize = 16 * 1024;
+
+/// A larger file than this, in bytes, is not read.
+pub(crate) const MAX_READ: usize = 64 * 1024;
+
+/// The longest command line that a record carries, in bytes, after redaction.
+pub(crate) const MAX_COMMAND: usize = 4 * 1024;
+
+/// The longest purpose that a record carries, in bytes, after redaction.
+pub(crate) const MAX_PURPOSE: usize = 1024;
+
+/// The version of the `baton` object that this library writes.
+pub(crate) const VERSION: u64 = 1;
+
+/// What a record says of a holder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Record {
+    /// The process id of the holder, in its own pid namespace.
+    pub pid: u32,
+    /// When it acquired the lock: ISO-8601, UTC, milliseconds.
+    pub started_at: Option<String>,
+    /// Its command line, secrets redacted.
+    pub command: Option<String>,
+    /// What only Baton writes; `None` in a record of the ancestor's.
+    pub baton: Option<Details>,
+    /// What the ancestor's later clients may add.
+    pub(crate) ancestor: AncestorIdentity,
+}
+
+/// The `baton` object of a record.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Details {
+    /// The version of this object; a newer one is still Baton's.
+    pub version: u64,
+    /// The fencing token of this acquisition.
+    pub token: Option<u64>,
+    /// The boot of the holder's kernel.
+    pub boot_id: Option<String>,
+    /// The holder's host.
+    pub host: Option<String>,
+    /// The holder's user.
+    pub user: Option<String>,
+    /// Clock ticks from boot to the holder's start.
+    pub process_start: Option<u64>,
+    /// The holder's pid namespace, such as `pid:[4026531836]`.
+    pub pid_namespace: Option<String>,
+    /// Why the lock is held, in the holder's words.
+    pub purpose: Option<String>,
+    /// The holder was replaced by another program (`baton run --exec`), so that nobody was left to end the lock
+    /// cleanly: its end can't be told from a crash.
+    pub exec: bool,
+    /// The lock was released cleanly and the record only keeps the token (flock naming).
+    pub released: bool,
+}
+
+/// Members that later versions of the ancestor may write, to be honoured when present.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct AncestorIdentity {
+    pub(crate) host: Option<String>,
+    pub(crate) pid_namespace: Option<String>,
+    /// `linux:<boot id>:<start ticks>`.
+    pub(crate) process_start: Option<String>,
+}
+
+/// What the bytes of a file at the record's name mean.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Content {
+    /// Baton's own.
+    Baton(Record),
+    /// Written by a client of the ancestor.
+    Ancestor(Record),
+    /// Empty, all NUL, or the beginning of a JSON object: what a crash or a power cut leaves of a record.
+    Incomplete,
+    /// Nothing that a lock's client has written.
+    Foreign,
+}
+
+impl Record {
+    /// The fencing token, if the record has one.
+    pub fn token(&self) -> Option<u64> {
+        self.baton.as_ref().and_then(|baton| baton.token)
+    }
+
+    /// When the holder acquired the lock, if the record says it readably.
+    pub fn started(&self) -> Option<SystemTime> {
+        clock::parse(self.started_at.as_deref()?)
+    }
+
+    pub(crate) fn is_released(&self) -> bool {
+        self.baton.as_ref().is_some_and(|baton| baton.released)
+    }
+
+    /// The same, marked as cleanly released: it only keeps the token.
+    pub(crate) fn released(&self) -> Self {
+        let mut released = self.clone();
+        if let Some(baton) = &mut released.baton {
+            baton.released = true;
+        }
+        released
+    }
+
+    /// Shortens command and purpose until the JSON is within [`MAX_WRITTEN`]: a control character takes six bytes there.
+    pub(crate) fn fit(&mut self) {
+        // Ends because both halve each time, and the rest of a record is far below the limit.
+        for divisor in [2, 4, 8, 16] {
+            if self.to_json().len() <= MAX_WRITTEN {
+                return;
+            }
+            self.command = self.command.take().map(|text| limited(&text, MAX_COMMAND / divisor));
+            if let Some(baton) = &mut self.baton {
+                baton.purpose = baton.purpose.take().map(|text| limited(&text, MAX_PURPOSE / divisor));
+            }
+        }
+    }
+
+    /// The record as JSON, in the shape in which it is on disk.
+    pub fn to_json(&self) -> String {
+        let written = Written {
+            pid: self.pid,
+            started_at: self.started_at.as_deref(),
+            command: self.command.as_deref(),
+            baton: self.baton.as_ref().map(|baton| WrittenDetails {
+                version: baton.version,
+                token: baton.token,
+                boot_id: baton.boot_id.as_deref(),
+                host: baton.host.as_deref(),
+                user: baton.user.as_deref(),
+                process_start: baton.process_start,
+                pid_namespace: baton.pid_namespace.as_deref(),
+                purpose: baton.purpose.as_deref(),
+                exec: baton.exec.then_some(true),
+                released: baton.released.then_some(true),
+            }),
+        };
+        // Only maps with keys that are not strings and failing writers can make this fail; there are none here.
+        serde_json::to_string_pretty(&written).unwrap_or_default()
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Written<'a> {
+    pid: u32,
+    started_at: Option<&'a str>,
+    command: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    baton: Option<WrittenDetails<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct WrittenDetails<'a> {
+    version: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token: Option<u64>,
+    boot_id: Option<&'a str>,
+    host: Option<&'a str>,
+    user: Option<&'a str>,
+    process_start: Option<u64>,
+    pid_namespace: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    purpose: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    exec: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    released: Option<bool>,
+}
+
+/// Redacts and limits a text that goes into a record.
+pub(crate) fn limited(text: &str, most: usize) -> String {
+    let redacted = redact::text(text);
+    if redacted.len() <= most {
+        return redacted.into_owned();
+    }
+    let mark = "…";
+    let mut end = most - mark.len();
+    while !redacted.is_char_boundary(end) {
+        end -= 1;
+    }
+    format!("{}{mark}", &redacted[..end])
+}
+
+/// Says what the content of a file at the record's name means.
+pub(crate) fn classify(bytes: &[u8]) -> Content {
+    // A file that was not fsynced before a power cut may end in NULs instead of its text.
+    let text = trim_nuls(bytes);
+    if text.iter().all(u8::is_ascii_whitespace) {
+        return Content::Incomplete;
+    }
+    match serde_json::from_slice::<Map<String, Value>>(text) {
+        Ok(members) if text.len() == bytes.len() => meaning(&members),
+        Err(error) if error.is_eof() && begins_an_object(text) => Content::Incomplete,
+        Ok(_) | Err(_) => Content::Foreign,
+    }
+}
+
+fn trim_nuls(bytes: &[u8]) -> &[u8] {
+    let end = bytes.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
+    &bytes[..end]
+}
+
+fn begins_an_object(text: &[u8]) -> bool {
+    text.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{')
+}
+
+fn meaning(members: &Map<String, Value>) -> Content {
+    let Some(pid) = members.get("pid").and_then(process_id) else { return Content::Foreign };
+    if let Some(details) = members.get("baton").and_then(details) {
+        return Content::Baton(record(members, pid, Some(details)));
+    }
+    // All three must be there and of the right type: many a program's state file has a `pid`.
+    let is_ancestors = ["startedAt", "command"]
+        .iter()
+        .all(|name| members.get(*name).is_some_and(|value| value.is_string() || value.is_null()));
+    if is_ancestors { Content::Ancestor(record(members, pid, None)) } else { Content::Foreign }
+}
+
+fn record(members: &Map<String, Value>, pid: u32, baton: Option<Details>) -> Record {
+    Record {
+        pid,
+        started_at: string(members, "startedAt"),
+        command: string(members, "command"),
+        baton,
+        ancestor: AncestorIdentity {
+            host: string(members, "hostIdentity"),
+            pid_namespace: string(members, "pidNamespaceIdentity"),
+            process_start: string(members, "processStartIdentity")
+                .or_else(|| string(members, "processGeneration")),
+        },
+    }
+}
+
+/// A pid that a process can have: positive, and small enough for the kernel's type. JavaScript may have written it
+/// as `12.0`.
+fn process_id(value: &Value) -> Option<u32> {
+    let number = value.as_u64().or_else(|| whole(value.as_f64()?))?;
+    u32::try_from(number).ok().filter(|&pid| pid > 0 && i32::try_from(pid).is_ok())
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "checked to be whole and in range"
+)]
+fn whole(number: f64) -> Option<u64> {
+    (number.fract() == 0.0 && (0.0..=f64::from(u32::MAX)).contains(&number)).then_some(number as u64)
+}
+
+fn string(members: &Map<String, Value>, name: &str) -> Option<String> {
+    members.get(name)?.as_str().map(str::to_owned)
+}
+
+/// Reads the `baton` object. Only its version has to be there: a newer version is free in all else.
+fn details(value: &Value) -> Option<Details> {
+    #[derive(Deserialize, Default)]
+    #[serde(rename_all = "camelCase", default)]
+    struct Loose {
+        token: Value,
+        boot_id: Value,
+        host: Value,
+        user: Value,
+        process_start: Value,
+        pid_namespace: Value,
+        purpose: Value,
+        exec: Value,
+        released: Value,
+    }
+    let version = value.get("version")?.as_u64()?;
+    let loose = Loose::deserialize(value).ok()?;
+    let text = |value: Value| value.as_str().map(str::to_owned);
+    Some(Details {
+        version,
+        token: loose.token.as_u64(),
+        boot_id: text(loose.boot_id),
+        host: text(loose.host),
+        user: text(loose.user),
+        process_start: loose.process_start.as_u64(),
+        pid_namespace: text(loose.pid_namespace),
+        purpose: text(loose.purpose),
+        exec: loose.exec == Value::Bool(true),
+        released: loose.released == Value::Bool(true),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn ours() -> Record {
+        Record {
+            pid: 4127,
+            started_at: Some("2026-01-31T09:30:00.000Z".into()),
+            command: Some("deploy prod".into()),
+            baton: Some(Details {
+                version: VERSION,
+                token: Some(1_763_960_000_000_000),
+                host: Some("ci-7".into()),
+                ..Details::default()
+            }),
+            ancestor: AncestorIdentity::default(),
+        }
+    }
+
+    #[test]
+    fn record_survives_writing_and_reading() {
+        assert_eq!(classify(ours().to_json().as_bytes()), Content::Baton(ours()));
+    }
+
+    #[test]
+    fn record_has_the_ancestors_shape_on_disk() {
+        let json = ours().to_json();
+        assert!(json.starts_with(
+            "{\n  \"pid\": 4127,\n  \"startedAt\": \"2026-01-31T09:30:00.000Z\",\n  \"command\": \"deploy prod\",\n"
+        ));
+        assert!(json.ends_with('}'), "no newline at the end");
+    }
+
+    #[test]
+    fn every_proper_prefix_of_a_record_is_incomplete() {
+        let json = ours().to_json();
+        for end in 0..json.len() {
+            assert_eq!(classify(&json.as_bytes()[..end]), Content::Incomplete, "{end} bytes");
+        }
+    }
+
+    #[test]
+    fn what_a_power_cut_leaves_is_incomplete() {
+        for bytes in [&b""[..], b"\0\0\0", b"\n", b"{", b"{\"pid\": 12\0\0\0\0"] {
+            assert_eq!(classify(bytes), Content::Incomplete, "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn what_no_lock_client_wrote_is_foreign() {
+        for text in [
+            "#!/bin/sh\n",
+            "[]",
+            "[",
+            "12",
+            "{\"name\": \"x\", \"version\": \"1.0.0\"}",
+            "{\"pid\": 5}",
+            "{\"pid\": 5, \"startedAt\": null}",
+            "{\"pid\": 0, \"startedAt\": null, \"command\": null}",
+            "{\"pid\": -5, \"startedAt\": null, \"command\": null}",
+            "{\"pid\": 4294967295, \"startedAt\": null, \"command\": null}",
+            "{\"pid\": \"5\", \"startedAt\": null, \"command\": null}",
+            "{\"pid\": 5, \"startedAt\": 1, \"command\": null}",
+            "{\"pid\": 5, \"startedAt\": null, \"command\": null} trailing",
+            "{\"baton\": {\"version\": 1}}",
+            "{\"pid\": 5, \"baton\": {\"version\": \"1.0\"}}",
+            "{nonsense",
+        ] {
+            assert_eq!(classify(text.as_bytes()), Content::Foreign, "{text}");
+        }
+        assert_eq!(classify(b"{\"pid\": 5, \"startedAt\": null, \"command\": null}\0"), Content::Foreign);
+    }
+
+    #[test]
+    fn newer_version_with_other_types_is_still_batons() {
+        let text = r#"{"pid": 7, "baton": {"version": 9, "token": "abc", "host": {"id": 4}}}"#;
+        let Content::Baton(record) = classify(text.as_bytes()) else { panic!("not taken for Baton's") };
+        assert_eq!(record.baton.map(|baton| baton.version), Some(9));
+    }
+
+    #[test]
+    fn ancestors_record_is_read_with_its_later_members() {
+        let text = r#"{"pid": 7, "startedAt": null, "command": "x", "hostIdentity": "h", "extra": [1],
+            "processGeneration": "linux:b:5"}"#;
+        let Content::Ancestor(record) = classify(text.as_bytes()) else {
+            panic!("not taken for the ancestor's")
+        };
+        assert_eq!(record.ancestor.host.as_deref(), Some("h"));
+        assert_eq!(record.ancestor.process_start.as_deref(), Some("linux:b:5"));
+    }
+
+    #[test]
+    fn long_text_is_cut_at_a_character_within_the_limit() {
+        let cut = limited(&"ä".repeat(5000), MAX_COMMAND);
+        assert!(cut.len() <= MAX_COMMAND && cut.ends_with('…'));
+        assert_eq!(limited("short", MAX_COMMAND), "short");
+    }
+
+    proptest! {
+        #[test]
+        fn classifying_never_panics(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+            let _meaning = classify(&bytes);
+        }
+
+        #[test]
+        fn any_command_and_purpose_survive(command in ".{0,80}", purpose in ".{0,80}") {
+            let mut record = ours();
+            record.command = Some(command);
+            if let Some(baton) = &mut record.baton { baton.purpose = Some(purpose); }
+            prop_assert_eq!(classify(record.to_json().as_bytes()), Content::Baton(record));
+        }
+    }
+}

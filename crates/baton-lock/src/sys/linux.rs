@@ -1,0 +1,366 @@
+//! Linux: rustix where it has the call, `fcntl` for open file description locks, which it lacks.
+
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::ffi::OsStringExt;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use rustix::fs::{AtFlags, CWD, FileType, FlockOperation, Mode, OFlags, RenameFlags};
+use rustix::process::Pid;
+use rustix::time::ClockId;
+
+pub(crate) use rustix::io::Errno;
+
+use super::Result;
+
+/// An open file description; closed when dropped.
+pub(crate) type Handle = OwnedFd;
+
+/// How a file is opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Access {
+    /// For reading.
+    Read,
+    /// For reading and writing.
+    ReadWrite,
+    /// For reading and writing; the name must not exist yet. The mode is 0600 less the umask.
+    CreateNew,
+    /// For reading; the name must not exist yet. The mode is 0666 less the umask, as `flock(1)` has it.
+    CreateShared,
+}
+
+/// What `flock` is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Flock {
+    /// Exclusive, waiting.
+    Exclusive,
+    /// Exclusive, not waiting.
+    TryExclusive,
+    /// Shared, not waiting.
+    TryShared,
+    /// Give it back, for every copy of the descriptor.
+    Unlock,
+}
+
+/// A range of bytes of the record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Range {
+    /// Byte 0: who has it holds the lock.
+    Holder,
+    /// Byte 1: who has it may judge and replace the record.
+    Judge,
+    /// Both.
+    Both,
+}
+
+/// Which file a descriptor or a name means. Comparable only while one of the two compared files is open: a freed
+/// inode number is handed out again at once by some filesystems.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct FileId {
+    pub(crate) device: u64,
+    pub(crate) inode: u64,
+}
+
+/// The type of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FileKind {
+    Regular,
+    Directory,
+    Symlink,
+    Fifo,
+    Socket,
+    Device,
+}
+
+impl FileKind {
+    /// The type with its article, as messages say it.
+    pub(crate) fn describe(self) -> &'static str {
+        match self {
+            Self::Regular => "a regular file",
+            Self::Directory => "a directory",
+            Self::Symlink => "a symbolic link",
+            Self::Fifo => "a FIFO",
+            Self::Socket => "a socket",
+            Self::Device => "a device",
+        }
+    }
+}
+
+/// What `fstat` says, as far as the protocol asks.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stat {
+    pub(crate) id: FileId,
+    pub(crate) kind: FileKind,
+    pub(crate) owner: u32,
+    pub(crate) group: u32,
+    /// Permission bits, with set-id and sticky.
+    pub(crate) mode: u32,
+    pub(crate) links: u64,
+    pub(crate) size: u64,
+    /// Last change of the content, since the epoch; zero if before it.
+    pub(crate) modified: Duration,
+}
+
+/// What signal 0 found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Signalled {
+    /// A process or thread of this id exists (it may be another user's).
+    Exists,
+    /// No such process.
+    NoSuchProcess,
+}
+
+const OPEN: OFlags = OFlags::CLOEXEC.union(OFlags::NOFOLLOW).union(OFlags::NONBLOCK).union(OFlags::NOCTTY);
+
+pub(super) fn open_directory(path: &Path) -> Result<Handle> {
+    // O_PATH: search permission is all that a lock needs of its directory.
+    rustix::fs::openat(CWD, path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+}
+
+pub(super) fn open_at(dir: &Handle, name: &OsStr, access: Access) -> Result<Handle> {
+    let flags = match access {
+        Access::Read => OFlags::RDONLY,
+        Access::ReadWrite => OFlags::RDWR,
+        Access::CreateNew => OFlags::RDWR | OFlags::CREATE | OFlags::EXCL,
+        Access::CreateShared => OFlags::RDONLY | OFlags::CREATE | OFlags::EXCL,
+    };
+    let mode = if access == Access::CreateShared { 0o666 } else { 0o600 };
+    rustix::fs::openat(dir, name, OPEN | flags, Mode::from_raw_mode(mode))
+}
+
+pub(super) fn stat(file: &Handle) -> Result<Stat> {
+    rustix::fs::fstat(file).map(|raw| convert(&raw))
+}
+
+pub(super) fn stat_at(dir: &Handle, name: &OsStr) -> Result<Stat> {
+    rustix::fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW).map(|raw| convert(&raw))
+}
+
+pub(super) fn stat_path(path: &Path) -> Result<Stat> {
+    rustix::fs::stat(path).map(|raw| convert(&raw))
+}
+
+#[expect(clippy::cast_sign_loss, reason = "seconds before the epoch are mapped to 0 first")]
+#[expect(clippy::useless_conversion, reason = "the widths differ between architectures")]
+fn convert(raw: &rustix::fs::Stat) -> Stat {
+    let kind = match FileType::from_raw_mode(raw.st_mode) {
+        FileType::RegularFile => FileKind::Regular,
+        FileType::Directory => FileKind::Directory,
+        FileType::Symlink => FileKind::Symlink,
+        FileType::Fifo => FileKind::Fifo,
+        FileType::Socket => FileKind::Socket,
+        _ => FileKind::Device,
+    };
+    let seconds = i64::from(raw.st_mtime).max(0) as u64;
+    Stat {
+        id: FileId { device: raw.st_dev.into(), inode: raw.st_ino.into() },
+        kind,
+        owner: raw.st_uid,
+        group: raw.st_gid,
+        mode: raw.st_mode & 0o7777,
+        links: raw.st_nlink.into(),
+        size: u64::try_from(raw.st_size).unwrap_or(0),
+        modified: Duration::new(seconds, u32::try_from(raw.st_mtime_nsec).unwrap_or(0)),
+    }
+}
+
+#[expect(
+    clippy::cast_sign_loss,
+    clippy::cast_possible_truncation,
+    reason = "a magic number is a pattern of 32 bits, whatever the width and sign of the field"
+)]
+pub(super) fn filesystem_magic(file: &Handle) -> Result<u64> {
+    Ok(u64::from(rustix::fs::fstatfs(file)?.f_type as u32))
+}
+
+pub(super) fn flock(file: &Handle, operation: Flock) -> Result<()> {
+    let operation = match operation {
+        Flock::Exclusive => FlockOperation::LockExclusive,
+        Flock::TryExclusive => FlockOperation::NonBlockingLockExclusive,
+        Flock::TryShared => FlockOperation::NonBlockingLockShared,
+        Flock::Unlock => FlockOperation::Unlock,
+    };
+    rustix::fs::flock(file, operation)
+}
+
+/// One `fcntl` call on an open file description lock; gives back the type that the kernel answered with.
+#[expect(clippy::cast_possible_truncation, reason = "the constants are below 3")]
+fn fcntl_range(file: &Handle, command: libc::c_int, kind: libc::c_int, range: Range) -> Result<libc::c_int> {
+    let (start, length) = match range {
+        Range::Holder => (0, 1),
+        Range::Judge => (1, 1),
+        Range::Both => (0, 2),
+    };
+    // SAFETY: `flock` is a plain C structure of integers, for which all bits zero is a valid value; for the calls
+    // used here `l_pid` has to be 0.
+    let mut lock: libc::flock = unsafe { std::mem::zeroed() };
+    lock.l_type = kind as libc::c_short;
+    lock.l_whence = libc::SEEK_SET as libc::c_short;
+    lock.l_start = start;
+    lock.l_len = length;
+    // SAFETY: the descriptor is open for as long as `file` is borrowed, and `lock` lives until the call is back.
+    let answer = unsafe { libc::fcntl(file.as_raw_fd(), command, &raw mut lock) };
+    if answer == -1 {
+        let error = io::Error::last_os_error();
+        return Err(Errno::from_io_error(&error).unwrap_or(Errno::IO));
+    }
+    Ok(libc::c_int::from(lock.l_type))
+}
+
+pub(super) fn try_lock_range(file: &Handle, range: Range) -> Result<bool> {
+    match fcntl_range(file, libc::F_OFD_SETLK, libc::F_WRLCK, range) {
+        Ok(_) => Ok(true),
+        Err(Errno::AGAIN | Errno::ACCESS) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+pub(super) fn unlock_range(file: &Handle, range: Range) -> Result<()> {
+    fcntl_range(file, libc::F_OFD_SETLK, libc::F_UNLCK, range).map(drop)
+}
+
+pub(super) fn is_range_locked(file: &Handle, range: Range) -> Result<bool> {
+    fcntl_range(file, libc::F_OFD_GETLK, libc::F_WRLCK, range).map(|found| found != libc::F_UNLCK)
+}
+
+pub(super) fn read_at(file: &Handle, buffer: &mut [u8], offset: u64) -> Result<usize> {
+    rustix::io::pread(file, buffer, offset)
+}
+
+pub(super) fn write_at(file: &Handle, bytes: &[u8], offset: u64) -> Result<usize> {
+    rustix::io::pwrite(file, bytes, offset)
+}
+
+pub(super) fn rename_noreplace(dir: &Handle, from: &OsStr, to: &OsStr) -> Result<()> {
+    rustix::fs::renameat_with(dir, from, dir, to, RenameFlags::NOREPLACE)
+}
+
+pub(super) fn rename_exchange(dir: &Handle, one: &OsStr, other: &OsStr) -> Result<()> {
+    rustix::fs::renameat_with(dir, one, dir, other, RenameFlags::EXCHANGE)
+}
+
+pub(super) fn unlink(dir: &Handle, name: &OsStr) -> Result<()> {
+    rustix::fs::unlinkat(dir, name, AtFlags::empty())
+}
+
+pub(super) fn change_mode(file: &Handle, mode: u32) -> Result<()> {
+    rustix::fs::fchmod(file, Mode::from_raw_mode(mode))
+}
+
+pub(super) fn names_in(dir: &Handle) -> Result<Vec<OsString>> {
+    let readable =
+        rustix::fs::openat(dir, c".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+    list(&readable)
+}
+
+pub(super) fn names_in_path(path: &Path) -> Result<Vec<OsString>> {
+    let readable =
+        rustix::fs::openat(CWD, path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+    list(&readable)
+}
+
+fn list(readable: &Handle) -> Result<Vec<OsString>> {
+    rustix::fs::Dir::read_from(readable)?
+        .map(|entry| entry.map(|entry| OsString::from_vec(entry.file_name().to_bytes().to_vec())))
+        .filter(|name| !matches!(name, Ok(name) if name == "." || name == ".."))
+        .collect()
+}
+
+pub(super) fn pause(time: Duration) {
+    std::thread::sleep(time);
+}
+
+pub(super) fn probe_process(pid: i32) -> Signalled {
+    // An id that no process can have answers like one that none has.
+    let Some(pid) = Pid::from_raw(pid).filter(|_| pid > 0) else { return Signalled::NoSuchProcess };
+    match rustix::process::test_kill_process(pid) {
+        Err(Errno::SRCH) => Signalled::NoSuchProcess,
+        // EPERM means another user's; any other answer is no proof of death.
+        _ => Signalled::Exists,
+    }
+}
+
+pub(super) fn read_path(path: &Path, limit: usize) -> Result<Vec<u8>> {
+    let file = rustix::fs::openat(
+        CWD,
+        path,
+        OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY,
+        Mode::empty(),
+    )?;
+    let mut bytes = vec![0; limit];
+    let mut filled = 0;
+    // Files under /proc may come in pieces and know no offset that could be trusted: read on until the end.
+    while filled < limit {
+        match rustix::io::read(&file, &mut bytes[filled..])? {
+            0 => break,
+            read => filled += read,
+        }
+    }
+    bytes.truncate(filled);
+    Ok(bytes)
+}
+
+pub(super) fn link_target(path: &Path) -> Result<OsString> {
+    rustix::fs::readlink(path, Vec::new()).map(|target| OsString::from_vec(target.into_bytes()))
+}
+
+pub(crate) fn process_id() -> u32 {
+    std::process::id()
+}
+
+pub(crate) fn effective_user() -> u32 {
+    rustix::process::geteuid().as_raw()
+}
+
+pub(crate) fn host_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
+/// A device number as `/proc/locks` spells it: `08:01`.
+pub(crate) fn device_text(device: u64) -> String {
+    format!("{:02x}:{:02x}", rustix::fs::major(device), rustix::fs::minor(device))
+}
+
+/// A number nobody can guess or has had before.
+pub(crate) fn random() -> Result<u64> {
+    let mut bytes = [0; 8];
+    // Up to 256 bytes come whole once the kernel's generator is seeded, which it is long before programs start.
+    rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty())?;
+    Ok(u64::from_ne_bytes(bytes))
+}
+
+/// The wall clock, since the epoch.
+pub(crate) fn real_time() -> Duration {
+    read_clock(ClockId::Realtime)
+}
+
+/// Time since this kernel started, suspend included.
+pub(crate) fn boot_time() -> Duration {
+    read_clock(ClockId::Boottime)
+}
+
+fn read_clock(clock: ClockId) -> Duration {
+    let now = rustix::time::clock_gettime(clock);
+    Duration::new(u64::try_from(now.tv_sec).unwrap_or(0), u32::try_from(now.tv_nsec).unwrap_or(0))
+}
+
+/// Lets the program that `command` starts inherit these descriptors, and no other program.
+pub(crate) fn hand_over_at_exec(command: &mut Command, descriptors: Vec<std::os::fd::RawFd>) {
+    // SAFETY: the closure runs in the forked child before exec and makes only `fcntl` calls, which are
+    // async-signal-safe; it neither allocates nor takes a lock. A descriptor that was closed meanwhile makes the
+    // start fail instead of handing over something else: the caller keeps them open until then.
+    unsafe {
+        command.pre_exec(move || {
+            for &descriptor in &descriptors {
+                if libc::fcntl(descriptor, libc::F_SETFD, 0) == -1 {
+                    return Err(io::Error::last_os_error());
+                }
+            }
+            Ok(())
+        });
+    }
+}

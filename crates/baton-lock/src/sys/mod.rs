@@ -1,0 +1,174 @@
+//! The one door to the operating system: one function per system call that the protocol uses.
+//!
+//! The protocol in `lock/` names system calls only through this module, so that a second implementation with the
+//! same functions can take its place at compile time and the shipped protocol code itself can be explored over its
+//! interleavings and crash points. For the same reason nothing here decides anything: no path is joined, no error
+//! is judged, no order is chosen.
+//!
+//! The only additions to the bare calls are those without which a call does not do what its name says: a call that
+//! a signal interrupted is made again (each ends, because every further round needs a further signal), and a short
+//! write is continued.
+//!
+//! `unsafe` is allowed in this directory alone. Other systems have no implementation yet; `docs/platforms.md` says
+//! what one needs.
+
+#[cfg(target_os = "linux")]
+#[expect(unsafe_code, reason = "`fcntl` and `pre_exec` have no safe form; see the blocks")]
+mod linux;
+#[cfg(target_os = "linux")]
+use linux as imp;
+
+#[cfg(not(target_os = "linux"))]
+compile_error!(
+    "baton-lock runs on Linux so far: it needs open file description locks, an atomic exchange of two names and \
+     /proc; docs/platforms.md says what a port has to supply"
+);
+
+use std::ffi::{OsStr, OsString};
+use std::path::Path;
+use std::time::Duration;
+
+pub(crate) use imp::{
+    Access, Errno, FileId, FileKind, Flock, Handle, Range, Signalled, Stat, boot_time, device_text,
+    effective_user, hand_over_at_exec, host_name, process_id, random, real_time,
+};
+
+/// What a system call answers.
+pub(crate) type Result<T> = std::result::Result<T, Errno>;
+
+/// Makes a call again for as long as a signal interrupts it.
+fn retry<T>(mut call: impl FnMut() -> Result<T>) -> Result<T> {
+    loop {
+        match call() {
+            Err(Errno::INTR) => {}
+            answer => return answer,
+        }
+    }
+}
+
+/// Opens a directory by its path, links followed, for use as the base of other calls only.
+pub(crate) fn open_directory(path: &Path) -> Result<Handle> {
+    retry(|| imp::open_directory(path))
+}
+
+/// Opens the last component of a path inside `dir`: never following a link, never blocking on a FIFO.
+pub(crate) fn open_at(dir: &Handle, name: &OsStr, access: Access) -> Result<Handle> {
+    retry(|| imp::open_at(dir, name, access))
+}
+
+/// `fstat`.
+pub(crate) fn stat(file: &Handle) -> Result<Stat> {
+    retry(|| imp::stat(file))
+}
+
+/// `fstatat` without following a link.
+pub(crate) fn stat_at(dir: &Handle, name: &OsStr) -> Result<Stat> {
+    retry(|| imp::stat_at(dir, name))
+}
+
+/// `stat`, links followed.
+pub(crate) fn stat_path(path: &Path) -> Result<Stat> {
+    retry(|| imp::stat_path(path))
+}
+
+/// `fstatfs`: the magic number of the filesystem that holds the file.
+pub(crate) fn filesystem_magic(file: &Handle) -> Result<u64> {
+    retry(|| imp::filesystem_magic(file))
+}
+
+/// `flock`. A refused try is `Errno::WOULDBLOCK`.
+pub(crate) fn flock(file: &Handle, operation: Flock) -> Result<()> {
+    retry(|| imp::flock(file, operation))
+}
+
+/// Takes an exclusive open-file-description lock without waiting; `false` means that somebody else has it.
+pub(crate) fn try_lock_range(file: &Handle, range: Range) -> Result<bool> {
+    retry(|| imp::try_lock_range(file, range))
+}
+
+/// Gives an open-file-description lock back.
+pub(crate) fn unlock_range(file: &Handle, range: Range) -> Result<()> {
+    retry(|| imp::unlock_range(file, range))
+}
+
+/// Asks, without taking anything, whether somebody else holds an open-file-description lock on the range.
+pub(crate) fn is_range_locked(file: &Handle, range: Range) -> Result<bool> {
+    retry(|| imp::is_range_locked(file, range))
+}
+
+/// Reads from the start of the file up to `limit` bytes.
+pub(crate) fn read_start(file: &Handle, limit: usize) -> Result<Vec<u8>> {
+    let mut bytes = vec![0; limit];
+    let mut filled = 0;
+    while filled < limit {
+        match retry(|| imp::read_at(file, &mut bytes[filled..], filled as u64))? {
+            0 => break,
+            read => filled += read,
+        }
+    }
+    bytes.truncate(filled);
+    Ok(bytes)
+}
+
+/// Writes all of `bytes` at the start of the file.
+pub(crate) fn write_start(file: &Handle, bytes: &[u8]) -> Result<()> {
+    let mut written = 0;
+    while written < bytes.len() {
+        match retry(|| imp::write_at(file, &bytes[written..], written as u64))? {
+            // A regular file that takes nothing and reports no error would keep this loop for ever.
+            0 => return Err(Errno::IO),
+            more => written += more,
+        }
+    }
+    Ok(())
+}
+
+/// `renameat2` with `RENAME_NOREPLACE`.
+pub(crate) fn rename_noreplace(dir: &Handle, from: &OsStr, to: &OsStr) -> Result<()> {
+    retry(|| imp::rename_noreplace(dir, from, to))
+}
+
+/// `renameat2` with `RENAME_EXCHANGE`.
+pub(crate) fn rename_exchange(dir: &Handle, one: &OsStr, other: &OsStr) -> Result<()> {
+    retry(|| imp::rename_exchange(dir, one, other))
+}
+
+/// `unlinkat`.
+pub(crate) fn unlink(dir: &Handle, name: &OsStr) -> Result<()> {
+    retry(|| imp::unlink(dir, name))
+}
+
+/// `fchmod`.
+pub(crate) fn change_mode(file: &Handle, mode: u32) -> Result<()> {
+    retry(|| imp::change_mode(file, mode))
+}
+
+/// The names in a directory, without `.` and `..`.
+pub(crate) fn names_in(dir: &Handle) -> Result<Vec<OsString>> {
+    retry(|| imp::names_in(dir))
+}
+
+/// Lets the calling thread sleep.
+pub(crate) fn pause(time: Duration) {
+    imp::pause(time);
+}
+
+/// Signal 0: does a process of this id exist?
+pub(crate) fn probe_process(pid: i32) -> Signalled {
+    imp::probe_process(pid)
+}
+
+/// Reads a small file by its absolute path (`/proc`, `/etc`), at most `limit` bytes.
+pub(crate) fn read_path(path: &Path, limit: usize) -> Result<Vec<u8>> {
+    retry(|| imp::read_path(path, limit))
+}
+
+/// `readlink` by absolute path.
+pub(crate) fn link_target(path: &Path) -> Result<OsString> {
+    retry(|| imp::link_target(path))
+}
+
+/// The names in a directory given by its absolute path (`/proc`).
+pub(crate) fn names_in_path(path: &Path) -> Result<Vec<OsString>> {
+    retry(|| imp::names_in_path(path))
+}

@@ -1,0 +1,16 @@
+//! What a contributor runs, as `cargo xtask VERB`.
+//!
+//! Each verb is a row of the table in [`verbs`] and a module that does the work.
+
+mod run_tests;
+mod stream;
+mod summary;
+mod tools;
+mod transcript;
+mod verbs;
+
+fn main() -> std::process::ExitCode {
+    let arguments: Vec<_> =
+        std::env::args_os().skip(1).map(|one| one.to_string_lossy().into_owned()).collect();
+    verbs::dispatch(&arguments).into()
+}

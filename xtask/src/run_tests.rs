@@ -1,0 +1,111 @@
+//! `cargo xtask test`: builds everything, runs every test, and ends with one line that counts them.
+//!
+//! Tests that cannot run on this machine say so in the file that `BATON_SKIP_LOG` names, one line
+//! `<test name>\t<reason>` each, and return. To libtest they have passed; the counting in [`crate::summary`] puts
+//! that right, so that a machine without, say, `strace` never looks as well tested as one that has it.
+//!
+//! Whatever goes wrong, down to a build that fails, ends as at least one failure in that last line.
+
+use std::{
+    env, fs, io,
+    path::{self, Path, PathBuf},
+    process::{self, Command, Stdio},
+};
+
+use crate::{
+    stream,
+    summary::{SkipPolicy, Summary},
+    tools::{self, Tools},
+    transcript::Transcript,
+    verbs::Outcome,
+};
+
+/// Names the file to which tests append what they skip.
+const SKIP_LOG: &str = "BATON_SKIP_LOG";
+
+/// Runs the verb; `arguments` is empty or one filter.
+pub(crate) fn run(arguments: &[String]) -> Outcome {
+    let filter = match arguments {
+        [] => None,
+        [option, ..] if option.starts_with('-') => {
+            return Outcome::Misused(format!("`test` has no option `{option}`"));
+        }
+        [filter] => Some(filter.as_str()),
+        [..] => return Outcome::Misused("`test` takes one filter at most".into()),
+    };
+    let summary = test_workspace(filter).unwrap_or_else(|error| Summary::of_failure(error.to_string()));
+    summary.conclude(policy())
+}
+
+fn policy() -> SkipPolicy {
+    if env::var_os("CI").is_some_and(|value| value == "true") {
+        SkipPolicy::Fatal
+    } else {
+        SkipPolicy::Allowed
+    }
+}
+
+fn test_workspace(filter: Option<&str>) -> io::Result<Summary> {
+    let directory = own_directory()?;
+    let skip_log = SkipLog::create(&directory)?;
+    let tools = tools::provide(&directory);
+
+    let mut build = cargo(&["build", "--workspace", "--all-targets", "--locked"], &tools);
+    if !build.status()?.success() {
+        return Ok(Summary::of_failure("`cargo build` failed, so no test ran".into()));
+    }
+
+    // Without colour, because escape sequences would stand in the lines that are parsed.
+    let mut test = cargo(&["test", "--workspace", "--locked", "--no-fail-fast", "--color", "never"], &tools);
+    test.args(filter).env(SKIP_LOG, &skip_log.path);
+    let mut transcript = Transcript::default();
+    let status = stream::show(test, |line| transcript.read(line))?;
+    Ok(Summary::new(transcript.finish(status), &skip_log.read()?))
+}
+
+/// `xtask` in cargo's target directory, created and absolute.
+fn own_directory() -> io::Result<PathBuf> {
+    let target = match (env::var_os("CARGO_TARGET_DIR"), env::var_os("CARGO_MANIFEST_DIR")) {
+        (Some(target), _) if !target.is_empty() => PathBuf::from(target),
+        (_, Some(manifest)) => Path::new(&manifest).with_file_name("target"),
+        (_, None) => {
+            return Err(io::Error::other("`CARGO_MANIFEST_DIR` is not set; run this as `cargo xtask`"));
+        }
+    };
+    let directory = path::absolute(target)?.join("xtask");
+    fs::create_dir_all(&directory)
+        .map_err(|error| io::Error::other(format!("cannot create `{}`: {error}", directory.display())))?;
+    Ok(directory)
+}
+
+fn cargo(arguments: &[&str], tools: &Tools) -> Command {
+    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.args(arguments).envs(tools.environment()).stdin(Stdio::null());
+    command
+}
+
+/// The file of skips, removed when it has served.
+///
+/// Its name bears our process id: two runs that share a target directory would else count each other's skips.
+struct SkipLog {
+    path: PathBuf,
+}
+
+impl SkipLog {
+    fn create(directory: &Path) -> io::Result<Self> {
+        let path = directory.join(format!("skips-{}.tsv", process::id()));
+        fs::write(&path, "")?;
+        Ok(Self { path })
+    }
+
+    fn read(&self) -> io::Result<String> {
+        Ok(String::from_utf8_lossy(&fs::read(&self.path)?).into_owned())
+    }
+}
+
+impl Drop for SkipLog {
+    fn drop(&mut self) {
+        // A file that stays behind costs a few bytes under `target`; the next run has another name.
+        let _ = fs::remove_file(&self.path);
+    }
+}
