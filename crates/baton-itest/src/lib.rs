@@ -1,0 +1,16 @@
+//! Harness of the integration tests: what runs contenders against each other and says whether they
+//! ever were two.
+//!
+//! Nothing here knows Baton's protocol. The oracle is told by the contenders themselves when they are in
+//! and when they leave, over a line of their own that has nothing to do with files or locks, so that a
+//! mistake in the lock cannot also be a mistake in its judge. Helper programs are real executables in
+//! `src/bin`; each says in its header whom it imitates.
+#![forbid(unsafe_code)]
+
+pub mod ancestor;
+pub mod contender;
+pub mod oracle;
+pub mod places;
+pub mod programs;
+pub mod race;
+pub mod skip;

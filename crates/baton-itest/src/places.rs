@@ -1,0 +1,140 @@
+//! Directories on the filesystems that the lock is tried on.
+//!
+//! Locks, renames and inode numbers behave differently on ext4, tmpfs and overlayfs (inode reuse above all), so
+//! tests run on each. What has to be mounted is mounted in a mount namespace of one thread: nobody else sees
+//! it, and the kernel removes it with the last process in it, whichever way the test ends. That takes a privileged
+//! user; where it is not allowed the reason is returned, for [`crate::skip::skip`].
+
+use nix::sched::CloneFlags;
+use rustix::fs::{FsWord, StatFs};
+use rustix::mount::{MountFlags, MountPropagationFlags};
+use std::ffi::CString;
+use std::fmt::Display;
+use std::fs::File;
+use std::panic::resume_unwind;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::thread;
+use tempfile::TempDir;
+
+/// `TMPFS_MAGIC` of `linux/magic.h`.
+const TMPFS: FsWord = 0x0102_1994;
+/// Room for an image and for what tests write; tmpfs takes memory only as it fills.
+const SCRATCH_SIZE: &str = "size=256m,mode=0755";
+/// Large enough for a journal, small enough to be made in a moment.
+const IMAGE_SIZE: u64 = 64 << 20;
+
+/// Makes a directory on the default temporary filesystem; removed with the value.
+///
+/// # Panics
+///
+/// When there is no room for one.
+pub fn temporary() -> TempDir {
+    TempDir::with_prefix("baton-itest-").expect("a temporary directory can be made")
+}
+
+/// Makes a directory on tmpfs, in `/dev/shm`; removed with the value.
+///
+/// # Errors
+///
+/// The reason why there is none.
+pub fn tmpfs() -> Result<TempDir, String> {
+    let StatFs { f_type, .. } = rustix::fs::statfs("/dev/shm").map_err(because("no `/dev/shm`"))?;
+    if f_type != TMPFS {
+        return Err(format!("`/dev/shm` is not tmpfs but {f_type:#x}"));
+    }
+    TempDir::with_prefix_in("baton-itest-", "/dev/shm").map_err(because("no directory in `/dev/shm`"))
+}
+
+/// Runs `f` on the root of an overlay filesystem whose layers are on a tmpfs, both seen by `f`'s thread and its
+/// children only.
+///
+/// # Errors
+///
+/// The reason why there can be none, such as the lack of privileges. `f` did not run then.
+///
+/// # Panics
+///
+/// When `f` does.
+pub fn on_overlay<T: Send>(f: impl FnOnce(&Path) -> T + Send) -> Result<T, String> {
+    in_scratch(|scratch| {
+        let [lower, upper, work, merged] =
+            ["lower", "upper", "work", "merged"].map(|name| scratch.join(name));
+        for directory in [&lower, &upper, &work, &merged] {
+            std::fs::create_dir(directory).map_err(because("no directory for the overlay"))?;
+        }
+        let options =
+            format!("lowerdir={},upperdir={},workdir={}", lower.display(), upper.display(), work.display());
+        mount("overlay", &merged, &options)?;
+        Ok(f(&merged))
+    })
+}
+
+/// Runs `f` on the root of a new filesystem of the given kind, such as `ext4`, in an image that only `f`'s thread and its
+/// children see; the programs `mkfs.KIND` and `mount` make it.
+///
+/// # Errors
+///
+/// The reason why there can be none, such as the lack of privileges, programs or loop devices. `f` did not run then.
+///
+/// # Panics
+///
+/// When `f` does.
+pub fn on_loop_image<T: Send>(kind: &str, f: impl FnOnce(&Path) -> T + Send) -> Result<T, String> {
+    in_scratch(|scratch| {
+        let (image, root) = (scratch.join("image"), scratch.join("root"));
+        std::fs::create_dir(&root).map_err(because("no directory to mount on"))?;
+        File::create_new(&image)
+            .and_then(|file| file.set_len(IMAGE_SIZE))
+            .map_err(because("no file for the image"))?;
+        run(Command::new(format!("mkfs.{kind}")).arg("-q").arg(&image))?;
+        // A loop device that `mount` attaches is detached with the last mount of it.
+        run(Command::new("mount").args(["-t", kind, "-o", "loop"]).arg(&image).arg(&root))?;
+        Ok(f(&root))
+    })
+}
+
+/// Runs `f` on an empty tmpfs in a mount namespace of its own.
+fn in_scratch<T: Send>(f: impl FnOnce(&Path) -> Result<T, String> + Send) -> Result<T, String> {
+    let place = temporary();
+    let mountpoint = place.path().to_owned();
+    let name = thread::current().name().map(ToOwned::to_owned);
+    thread::scope(|scope| {
+        // Under the test's own name, by which a skip or a panic is reported.
+        let thread = name.into_iter().fold(thread::Builder::new(), thread::Builder::name);
+        let thread = thread.spawn_scoped(scope, || {
+            private_tmpfs(&mountpoint)?;
+            f(&mountpoint)
+        });
+        let thread = thread.map_err(because("no thread"))?;
+        thread.join().unwrap_or_else(|panic| resume_unwind(panic))
+    })
+}
+
+fn private_tmpfs(mountpoint: &Path) -> Result<(), String> {
+    nix::sched::unshare(CloneFlags::CLONE_NEWNS).map_err(because("no mount namespace"))?;
+    // Else a mount would spread to the namespace that this one was copied from.
+    rustix::mount::mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)
+        .map_err(because("mounts can't be made private"))?;
+    mount("tmpfs", mountpoint, SCRATCH_SIZE)
+}
+
+fn mount(kind: &str, target: &Path, options: &str) -> Result<(), String> {
+    let options = CString::new(options).map_err(because("mount options with a NUL"))?;
+    rustix::mount::mount(kind, target, kind, MountFlags::empty(), options.as_c_str())
+        .map_err(because(&format!("no {kind} can be mounted")))
+}
+
+fn run(command: &mut Command) -> Result<(), String> {
+    let program = PathBuf::from(command.get_program());
+    let output = command.output().map_err(because(&format!("`{}` can't be started", program.display())))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+    Err(format!("`{}` failed ({}): {said}", program.display(), output.status))
+}
+
+fn because<E: Display>(what: &str) -> impl FnOnce(E) -> String {
+    move |error| format!("{what}: {error}")
+}
