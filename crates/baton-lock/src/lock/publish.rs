@@ -73,7 +73,7 @@ pub(crate) struct Desk<'a> {
 impl Desk<'_> {
     /// Publishes a record where there is none, or over one that was judged departed.
     pub(crate) fn publish(&self, json: &str, over: Option<&Departed>) -> Result<Publication, Error> {
-        let (temporary, born) = self.write(json)?;
+        let Some((temporary, born)) = self.write(json)? else { return Ok(Publication::JudgeAgain) };
         let named = match over {
             None => self.name_first(&temporary),
             Some(departed) => self.exchange(&temporary, |stat| departed.is(stat)),
@@ -83,7 +83,7 @@ impl Desk<'_> {
 
     /// Publishes a record over our own one, or anew if that one is gone. `JudgeAgain`: the name is somebody else's.
     pub(crate) fn publish_over_own(&self, json: &str, own: &Born) -> Result<Publication, Error> {
-        let (temporary, born) = self.write(json)?;
+        let Some((temporary, born)) = self.write(json)? else { return Ok(Publication::JudgeAgain) };
         let named = if self.directory.means(&self.names.record, own.id) {
             self.exchange(&temporary, |stat| stat.id == own.id)
         } else {
@@ -111,18 +111,19 @@ impl Desk<'_> {
         }
     }
 
-    /// Writes the record under a private name and locks it.
-    fn write(&self, json: &str) -> Result<(OsString, Born), Error> {
+    /// Writes the record under a private name and locks it. `None`: somebody who sweeps took it for left over in the moment
+    /// before it was locked.
+    fn write(&self, json: &str) -> Result<Option<(OsString, Born)>, Error> {
         let temporary = self.directory.temporary(self.names)?;
         let handle = sys::open_at(&self.directory.handle, &temporary, Access::CreateNew)
             .map_err(|errno| self.failed("create a record in", errno))?;
-        let written = sys::try_lock_range(&handle, Range::Holder)
-            .and_then(|locked| if locked { Ok(()) } else { Err(Errno::AGAIN) })
-            .and_then(|()| sys::write_start(&handle, json.as_bytes()))
-            .and_then(|()| sys::stat(&handle))
-            .and_then(|stat| sys::change_mode(&handle, self.access.of(&stat)).map(|()| stat));
+        let written = match sys::try_lock_range(&handle, Range::Holder) {
+            Ok(false) => return Ok(None),
+            Ok(true) => self.fill(&handle, json),
+            Err(errno) => Err(errno),
+        };
         match written {
-            Ok(stat) => Ok((temporary, Born { id: stat.id, handle })),
+            Ok(stat) => Ok(Some((temporary, Born { id: stat.id, handle }))),
             Err(errno) => {
                 // Left behind, it would be swept away by the next one who recovers.
                 let _ = sys::unlink(&self.directory.handle, &temporary);
@@ -130,6 +131,13 @@ impl Desk<'_> {
                 Err(self.failed("write the record", errno))
             }
         }
+    }
+
+    fn fill(&self, handle: &Handle, json: &str) -> sys::Result<sys::Stat> {
+        sys::write_start(handle, json.as_bytes())?;
+        let stat = sys::stat(handle)?;
+        sys::change_mode(handle, self.access.of(&stat))?;
+        Ok(stat)
     }
 
     fn failed(&self, action: &'static str, errno: Errno) -> Error {
@@ -234,8 +242,8 @@ impl Desk<'_> {
     }
 
     fn sweep_one(&self, name: &OsStr, departed: &Departed) -> bool {
-        let Some(content) = self.abandoned(name) else { return false };
-        match content {
+        let Some(abandoned) = self.abandoned(name) else { return false };
+        match abandoned.content {
             Content::Baton(_) | Content::Incomplete => {
                 // Not being able to remove it harms nobody.
                 let _ = sys::unlink(&self.directory.handle, name);
@@ -250,8 +258,8 @@ impl Desk<'_> {
         }
     }
 
-    /// The content of a private file that nobody has locked and that can be a record.
-    fn abandoned(&self, name: &OsStr) -> Option<Content> {
+    /// A private file that can be a record and that nobody has locked.
+    fn abandoned(&self, name: &OsStr) -> Option<Abandoned> {
         let seen = self.directory.look(name).ok()??;
         judge::check(self.directory, name, self.rules, &seen).ok()?;
         let handle = sys::open_at(&self.directory.handle, name, Access::ReadWrite).ok()?;
@@ -260,10 +268,22 @@ impl Desk<'_> {
         if !sys::try_lock_range(&handle, Range::Both).ok()? {
             return None;
         }
-        let content = sys::read_start(&handle, record::MAX_READ).map(|bytes| record::classify(&bytes));
-        let _ = sys::unlock_range(&handle, Range::Both);
-        // A publisher locks its file right after creating it. One that is just between the two loses its file here, finds
-        // that out when it names it, and makes another.
-        content.ok().filter(|_| self.directory.means(name, stat.id))
+        let content = sys::read_start(&handle, record::MAX_READ).ok().map(|bytes| record::classify(&bytes));
+        let abandoned = Abandoned { handle, content: content? };
+        self.directory.means(name, stat.id).then_some(abandoned)
+    }
+}
+
+/// A left-over private file, both bytes locked for as long as this is kept: its publisher, if it lives after all, finds
+/// byte 0 refused and makes another, so that it can't be given the record's name meanwhile.
+struct Abandoned {
+    handle: Handle,
+    content: Content,
+}
+
+impl Drop for Abandoned {
+    fn drop(&mut self) {
+        // Fails only for a descriptor that is not open; it is.
+        let _ = sys::unlock_range(&self.handle, Range::Both);
     }
 }
