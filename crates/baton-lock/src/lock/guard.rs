@@ -2,7 +2,7 @@
 //!
 //! In default naming the guard is Baton's own file and holds the last token; it is created whole under a temporary
 //! name, so that a hostile umask or a crash never leaves one that its owner can't open. In flock naming it is whatever
-//! file or directory the user named: opened for reading, locked, never written to.
+//! file or directory the user named: opened for reading, locked, never written to; created empty if there is none.
 //!
 //! After the lock is taken its name must still mean the file that was locked. Otherwise:
 //!
@@ -25,16 +25,35 @@ pub(crate) struct Guard {
     pub(crate) stat: Stat,
 }
 
-/// Baton's own guard is its owner's alone.
+/// What the owner may do with a guard that is created here, whatever the umask. Baton's own is nobody else's.
 const OWN_MODE: u32 = 0o600;
 
 impl Guard {
     /// Opens the guard without creating it; `None` if it does not exist.
     pub(crate) fn open(directory: &Directory, names: &Names, naming: Naming) -> Result<Option<Self>, Error> {
         let access = match naming {
+            // It will be told the next token.
             Naming::Record => Access::ReadWrite,
             Naming::Flock => Access::Read,
         };
+        Self::open_for(access, directory, names, naming)
+    }
+
+    /// Opens the guard to look at it only, which is possible on a read-only filesystem too.
+    pub(crate) fn open_to_look(
+        directory: &Directory,
+        names: &Names,
+        naming: Naming,
+    ) -> Result<Option<Self>, Error> {
+        Self::open_for(Access::Read, directory, names, naming)
+    }
+
+    fn open_for(
+        access: Access,
+        directory: &Directory,
+        names: &Names,
+        naming: Naming,
+    ) -> Result<Option<Self>, Error> {
         let Some(seen) = directory.look(&names.guard)? else { return Ok(None) };
         // Before opening: a FIFO or a device would notice being opened.
         check(directory, names, naming, &seen)?;
@@ -52,32 +71,23 @@ impl Guard {
         naming: Naming,
     ) -> Result<Option<Self>, Error> {
         let failed = |errno| Error::io("create the guard", &directory.path_of(&names.guard), errno);
-        match naming {
-            Naming::Flock => match sys::open_at(&directory.handle, &names.guard, Access::CreateShared) {
-                Ok(handle) => Self::checked(handle, directory, names, naming).map(Some),
-                Err(Errno::EXIST) => Self::open(directory, names, naming),
-                Err(errno) => Err(failed(errno)),
-            },
-            Naming::Record => {
-                let temporary = directory.temporary(names)?;
-                let handle =
-                    sys::open_at(&directory.handle, &temporary, Access::CreateNew).map_err(failed)?;
-                let named = sys::change_mode(&handle, OWN_MODE)
-                    .and_then(|()| sys::rename_noreplace(&directory.handle, &temporary, &names.guard));
-                match named {
-                    Ok(()) => Self::checked(handle, directory, names, naming).map(Some),
-                    Err(errno) => {
-                        // Only our own temporary has this name. It is empty: left behind it harms nobody.
-                        let _ = sys::unlink(&directory.handle, &temporary);
-                        match errno {
-                            // Somebody was faster, or removed our temporary.
-                            Errno::EXIST | Errno::NOENT => Self::open(directory, names, naming),
-                            Errno::INVAL => Err(unsupported(directory, &names.guard, errno)),
-                            errno => Err(failed(errno)),
-                        }
-                    }
-                }
-            }
+        let access = match naming {
+            Naming::Record => Access::CreateNew,
+            Naming::Flock => Access::CreateShared,
+        };
+        let temporary = directory.temporary(names)?;
+        let handle = sys::open_at(&directory.handle, &temporary, access).map_err(failed)?;
+        let named = sys::stat(&handle)
+            .and_then(|stat| sys::change_mode(&handle, stat.mode | OWN_MODE))
+            .and_then(|()| sys::rename_noreplace(&directory.handle, &temporary, &names.guard));
+        let Err(errno) = named else { return Self::checked(handle, directory, names, naming).map(Some) };
+        // Only our own file has this name. It is empty: left behind it harms nobody.
+        let _ = sys::unlink(&directory.handle, &temporary);
+        match errno {
+            // Somebody was faster, or swept our file away.
+            Errno::EXIST | Errno::NOENT => Self::open(directory, names, naming),
+            Errno::INVAL => Err(unsupported(directory, &names.guard, errno)),
+            errno => Err(failed(errno)),
         }
     }
 

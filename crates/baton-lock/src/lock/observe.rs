@@ -56,7 +56,7 @@ fn identities(setup: &Setup, directory: &Directory) -> Vec<FileId> {
 }
 
 fn look(setup: &Setup, directory: &Directory) -> Result<(Seen, Vec<Process>), Error> {
-    let guard = match Guard::open(directory, &setup.names, setup.naming) {
+    let guard = match Guard::open_to_look(directory, &setup.names, setup.naming) {
         Ok(guard) => guard,
         Err(error) => return Ok((state_of(error)?, Vec::new())),
     };
