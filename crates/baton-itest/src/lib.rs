@@ -8,9 +8,14 @@
 #![forbid(unsafe_code)]
 
 pub mod ancestor;
+pub mod answers;
+pub mod bystander;
 pub mod contender;
+pub mod footprint;
+pub mod handwritten;
 pub mod oracle;
 pub mod places;
 pub mod programs;
+pub mod puppet;
 pub mod race;
 pub mod skip;

@@ -94,6 +94,29 @@ pub fn on_loop_image<T: Send>(kind: &str, f: impl FnOnce(&Path) -> T + Send) -> 
     })
 }
 
+/// Runs `f` on the root of a new filesystem that needs no device, such as a `tmpfs` of a few pages; only `f`'s thread and its
+/// children see it. `f` may mount more.
+///
+/// # Errors
+///
+/// The reason why there can be none, such as the lack of privileges. `f` did not run then.
+///
+/// # Panics
+///
+/// When `f` does.
+pub fn on_mounted<T: Send>(
+    kind: &str,
+    options: &str,
+    f: impl FnOnce(&Path) -> T + Send,
+) -> Result<T, String> {
+    in_scratch(|scratch| {
+        let root = scratch.join("root");
+        std::fs::create_dir(&root).map_err(because("no directory to mount on"))?;
+        mount(kind, &root, options)?;
+        Ok(f(&root))
+    })
+}
+
 /// Runs `f` on an empty tmpfs in a mount namespace of its own.
 fn in_scratch<T: Send>(f: impl FnOnce(&Path) -> Result<T, String> + Send) -> Result<T, String> {
     let place = temporary();

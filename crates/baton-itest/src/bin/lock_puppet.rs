@@ -1,0 +1,174 @@
+//! A client of a lock that does one thing per line it reads, and answers each by one line of JSON.
+//!
+//! `lock_puppet --client baton|flock-naming|v0|v1 --lock PATH [--purpose TEXT] [--uid N] [--umask OCTAL] [--file-size N]`, where
+//! `v0` and `v1` are the ancestor's clients. It understands `try`, `release`, and of Baton's also `abandon`, `observe` and
+//! `verify`. At the end of its input it ends, releasing; who wants it dead kills it. The user, the umask and the limit for the
+//! size of a file are set before anything else is done.
+#![forbid(unsafe_code)]
+
+use baton_itest::ancestor::{self, Algorithm, AncestorLock};
+use baton_itest::contender::Options;
+use baton_lock::{Attempt, Error, Held, Integrity, Lock, Naming, Observation, Outcome, Record};
+use nix::unistd::{Gid, Uid};
+use rustix::fs::Mode;
+use rustix::process::{Resource, Rlimit, Signal};
+use serde_json::{Value, json};
+use std::error::Error as _;
+use std::io::{self, BufRead};
+use std::path::PathBuf;
+
+fn main() -> io::Result<()> {
+    let options = Options::from_command_line()?;
+    become_what_is_asked_for(&options)?;
+    rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
+    match options.text("client")? {
+        "baton" => obey(&mut Batons::new(&options, Naming::Record)?),
+        "flock-naming" => obey(&mut Batons::new(&options, Naming::Flock)?),
+        version => obey(&mut Ancestors { path: options.lock()?, algorithm: version.parse()?, held: None }),
+    }
+}
+
+fn become_what_is_asked_for(options: &Options) -> io::Result<()> {
+    let number = |name| options.text(name).ok().map(|text| text.parse::<u32>().map_err(io::Error::other));
+    if let Some(limit) = number("file-size").transpose()? {
+        let limit = Some(u64::from(limit));
+        rustix::process::setrlimit(Resource::Fsize, Rlimit { current: limit, maximum: limit })?;
+    }
+    if let Ok(mask) = options.text("umask") {
+        let mask = u32::from_str_radix(mask, 8).map_err(io::Error::other)?;
+        rustix::process::umask(Mode::from_raw_mode(mask));
+    }
+    if let Some(id) = number("uid").transpose()? {
+        let (user, group) = (Uid::from_raw(id), Gid::from_raw(id));
+        nix::unistd::setgroups(&[])?;
+        nix::unistd::setresgid(group, group, group)?;
+        nix::unistd::setresuid(user, user, user)?;
+    }
+    Ok(())
+}
+
+/// What can be told to do something with a lock.
+trait Client {
+    fn obey(&mut self, order: &str) -> Value;
+}
+
+fn obey(client: &mut impl Client) -> io::Result<()> {
+    for line in io::stdin().lock().lines() {
+        println!("{}", client.obey(&line?));
+    }
+    Ok(())
+}
+
+struct Batons {
+    lock: Lock,
+    held: Option<Held>,
+}
+
+impl Batons {
+    fn new(options: &Options, naming: Naming) -> io::Result<Self> {
+        let mut how = Lock::options().naming(naming);
+        if let Ok(purpose) = options.text("purpose") {
+            how = how.purpose(purpose);
+        }
+        let lock = how.open(options.lock()?).map_err(io::Error::other)?;
+        Ok(Self { lock, held: None })
+    }
+
+    fn acquire(&mut self) -> Value {
+        match self.lock.try_lock() {
+            Ok(Attempt::Held(held)) => {
+                let answer = held_json(&held);
+                self.held = Some(held);
+                answer
+            }
+            Ok(Attempt::Busy(holder)) => json!({ "busy": observation_json(&holder) }),
+            Err(error) => error_json(&error),
+        }
+    }
+}
+
+impl Client for Batons {
+    fn obey(&mut self, order: &str) -> Value {
+        match (order, self.held.take()) {
+            ("try", None) => self.acquire(),
+            ("observe", held) => {
+                self.held = held;
+                self.lock.observe().map_or_else(|error| error_json(&error), |seen| observation_json(&seen))
+            }
+            ("verify", Some(held)) => {
+                let answer =
+                    held.verify().map_or_else(|error| error_json(&error), |state| verified_json(&state));
+                self.held = Some(held);
+                answer
+            }
+            ("release", Some(held)) => held.release().map_or_else(|error| error_json(&error), |()| json!({})),
+            ("abandon", Some(held)) => {
+                held.abandon();
+                json!({})
+            }
+            (order, _) => panic!("`{order}` can't be done now"),
+        }
+    }
+}
+
+fn held_json(held: &Held) -> Value {
+    let (outcome, previous) = match held.outcome() {
+        Outcome::Fresh => ("fresh", None),
+        Outcome::Recovered(previous) => ("recovered", previous.as_deref()),
+    };
+    let previous = previous.map(record_json);
+    json!({ "held": {
+        "outcome": outcome, "previous": previous, "token": held.token(),
+        "record": record_json(held.record()), "recordless": held.recordless(),
+    } })
+}
+
+fn record_json(record: &Record) -> Value {
+    serde_json::from_str(&record.to_json()).expect("a record is JSON")
+}
+
+fn observation_json(seen: &Observation) -> Value {
+    let record = seen.record.as_ref().map(record_json);
+    json!({ "state": seen.state.name(), "reason": seen.reason(), "advice": seen.advice(), "record": record })
+}
+
+fn verified_json(state: &Integrity) -> Value {
+    match state {
+        Integrity::Intact => json!({ "intact": true }),
+        Integrity::Damaged(reason) => json!({ "damaged": reason }),
+        Integrity::Lost(reason) => json!({ "lost": reason }),
+    }
+}
+
+fn error_json(error: &Error) -> Value {
+    let cause = error.source().map(ToString::to_string);
+    json!({ "error": { "text": error.to_string(), "kind": format!("{:?}", error.kind()), "cause": cause } })
+}
+
+struct Ancestors {
+    path: PathBuf,
+    algorithm: Algorithm,
+    held: Option<AncestorLock>,
+}
+
+impl Client for Ancestors {
+    fn obey(&mut self, order: &str) -> Value {
+        match (order, self.held.take()) {
+            ("try", None) => match ancestor::acquire(&self.path, self.algorithm) {
+                Ok(answer) => {
+                    self.held = answer.lock;
+                    json!({
+                        "acquired": answer.acquired, "stale": answer.stale, "holderPid": answer.holder_pid,
+                        "holderStartedAt": answer.holder_started_at, "holderCommand": answer.holder_command,
+                    })
+                }
+                Err(error) => json!({ "error": { "text": error.to_string() } }),
+            },
+            ("release", Some(held)) => {
+                ancestor::release(held);
+                json!({})
+            }
+            (order, _) => panic!("`{order}` can't be done now"),
+        }
+    }
+}

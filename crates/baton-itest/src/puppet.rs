@@ -1,0 +1,143 @@
+//! Real processes that do one thing with a lock per line they are told, and answer each by one line of JSON.
+//!
+//! A test that needs a holder in another process tells it to hold, and knows from the answer that it does: nobody sleeps,
+//! nobody polls. A puppet is killed through its own handle only, and with the value at the latest, a panic included.
+//! The program is `lock_puppet`, whose header lists what it understands.
+
+use crate::programs::helper;
+use rustix::process::{Pid, WaitId, WaitIdOptions};
+use serde_json::Value;
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
+
+/// A running puppet.
+#[derive(Debug)]
+pub struct Puppet {
+    child: Child,
+    orders: ChildStdin,
+    answers: BufReader<ChildStdout>,
+}
+
+/// Returns the command of a puppet that contends as `client` (`baton`, `flock-naming`, `v0`, `v1`) for the lock at `path`.
+pub fn command(client: &str, path: &Path) -> Command {
+    let mut command = Command::new(helper("lock_puppet"));
+    command.args(["--client", client, "--lock"]).arg(path);
+    command
+}
+
+impl Puppet {
+    /// Starts a puppet.
+    ///
+    /// # Panics
+    ///
+    /// When it can't be started.
+    pub fn start(mut command: Command) -> Self {
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn().expect("the puppet starts");
+        let orders = child.stdin.take().expect("piped");
+        let answers = BufReader::new(child.stdout.take().expect("piped"));
+        Self { child, orders, answers }
+    }
+
+    /// Starts one without further options.
+    ///
+    /// # Panics
+    ///
+    /// When it can't be started.
+    pub fn of(client: &str, path: &Path) -> Self {
+        Self::start(command(client, path))
+    }
+
+    /// Starts one that holds the lock; gives back what it said when it got it.
+    ///
+    /// # Panics
+    ///
+    /// When it does not get the lock.
+    pub fn holding(client: &str, path: &Path) -> (Self, Value) {
+        let mut puppet = Self::of(client, path);
+        let answer = puppet.tell("try");
+        let is_held = answer["held"].is_object() || answer["acquired"] == true;
+        assert!(is_held, "{client} does not get the lock: {answer}");
+        (puppet, answer)
+    }
+
+    /// Tells it to do something, and returns what it answers.
+    ///
+    /// # Panics
+    ///
+    /// When it dies of it.
+    pub fn tell(&mut self, order: &str) -> Value {
+        self.tell_and_see(order).unwrap_or_else(|| panic!("the puppet died of `{order}`"))
+    }
+
+    /// Tells it to do something that it may die of: then there is no answer.
+    ///
+    /// # Panics
+    ///
+    /// When its answer is not JSON.
+    pub fn tell_and_see(&mut self, order: &str) -> Option<Value> {
+        self.order(order);
+        self.answer()
+    }
+
+    /// Tells it to do something without waiting for the answer, so that several puppets do it at the same time.
+    pub fn order(&mut self, order: &str) {
+        // One that is dead does not answer either, which is what is looked at.
+        let _ = writeln!(self.orders, "{order}");
+    }
+
+    /// Waits for the answer to an order; none comes from a puppet that died.
+    ///
+    /// # Panics
+    ///
+    /// When it is not JSON.
+    pub fn answer(&mut self) -> Option<Value> {
+        let mut line = String::new();
+        self.answers.read_line(&mut line).expect("answers are text");
+        (!line.is_empty()).then(|| serde_json::from_str(&line).expect("an answer is JSON"))
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Kills it, and waits until nothing is left of it.
+    ///
+    /// # Panics
+    ///
+    /// When that is not possible.
+    pub fn kill(mut self) {
+        self.child.kill().expect("killed");
+        self.child.wait().expect("reaped");
+    }
+
+    /// Kills it, and waits until it is a zombie, which it stays until the value goes.
+    ///
+    /// # Panics
+    ///
+    /// When that is not possible.
+    pub fn kill_unreaped(&mut self) {
+        self.child.kill().expect("killed");
+        let ended = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
+        rustix::process::waitid(WaitId::Pid(Pid::from_child(&self.child)), ended).expect("it ends");
+    }
+
+    /// Waits until it has ended by itself.
+    ///
+    /// # Panics
+    ///
+    /// When that can't be waited for.
+    pub fn ended(mut self) -> ExitStatus {
+        self.child.wait().expect("reaped")
+    }
+}
+
+impl Drop for Puppet {
+    fn drop(&mut self) {
+        // Both fail only for one that has been reaped.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
