@@ -1,4 +1,6 @@
 //! The `baton` command.
 #![forbid(unsafe_code)]
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    baton_cli::main()
+}

@@ -10,7 +10,7 @@ use super::directory::Directory;
 use super::held::Held;
 use super::judge::{Malformed, Rules};
 use super::naming::{Names, Naming};
-use super::observe;
+use super::observe::{self, Depth};
 use super::wait::{self, Attempt, Limit};
 use crate::diagnosis::Observation;
 use crate::error::Error;
@@ -275,7 +275,17 @@ impl Lock {
     /// If the directory can't be looked at, is on a filesystem without trustworthy locks, or the path is in use in the other
     /// naming. A missing directory is no error: a lock in it is free.
     pub fn observe(&self) -> Result<Observation, Error> {
-        observe::observe(&self.setup)
+        observe::observe(&self.setup, Depth::Processes)
+    }
+
+    /// Says what state the lock is in, without a look at the processes: cheap enough to be repeated. The observation's
+    /// `processes` are empty, and a lock that only a process of another pid namespace betrays may seem free.
+    ///
+    /// # Errors
+    ///
+    /// As [`observe`](Self::observe).
+    pub fn glance(&self) -> Result<Observation, Error> {
+        observe::observe(&self.setup, Depth::Files)
     }
 
     /// The pid of this process or of the nearest process above it that holds this lock: waiting for it would never end.

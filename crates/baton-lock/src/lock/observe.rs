@@ -23,10 +23,19 @@ use crate::sys::{self, Access, Errno, FileId, Handle, Range, Stat};
 /// A state and the record that goes with it.
 type Seen = (State, Option<Box<Record>>);
 
+/// How much is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Depth {
+    /// The lock's files and their locks.
+    Files,
+    /// Also every process that can be seen.
+    Processes,
+}
+
 /// Observes a lock.
-pub(crate) fn observe(setup: &Setup) -> Result<Observation, Error> {
+pub(crate) fn observe(setup: &Setup, depth: Depth) -> Result<Observation, Error> {
     let (seen, processes) = match Directory::open(&setup.parent, &setup.allowed) {
-        Ok(directory) => look(setup, &directory)?,
+        Ok(directory) => look(setup, &directory, depth)?,
         Err(error) => (state_of(error)?, Vec::new()),
     };
     let (state, record) = seen;
@@ -55,13 +64,16 @@ fn identities(setup: &Setup, directory: &Directory) -> Vec<FileId> {
     names.into_iter().filter_map(|name| Some(directory.look(name).ok()??.id)).collect()
 }
 
-fn look(setup: &Setup, directory: &Directory) -> Result<(Seen, Vec<Process>), Error> {
+fn look(setup: &Setup, directory: &Directory, depth: Depth) -> Result<(Seen, Vec<Process>), Error> {
     let guard = match Guard::open_to_look(directory, &setup.names, setup.naming) {
         Ok(guard) => guard,
         Err(error) => return Ok((state_of(error)?, Vec::new())),
     };
     companion_in_use(setup, directory, guard.as_ref())?;
-    let processes = processes::holding(&identities(setup, directory));
+    let processes = match depth {
+        Depth::Files => Vec::new(),
+        Depth::Processes => processes::holding(&identities(setup, directory)),
+    };
     let is_guard_locked = guard.is_some_and(|guard| {
         processes::is_flocked(guard.id, directory.device_differs)
             || processes.iter().any(|process| processes::holds(process.pid, &[guard.id]))
