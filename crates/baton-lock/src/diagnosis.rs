@@ -130,7 +130,9 @@ impl Observation {
             State::Acquiring => format!("{lock} is being acquired by {}", by()),
             State::ForeignFlock => format!("{lock} is locked with flock by {}", by()),
             State::OpenElsewhere => {
-                format!("{lock} has a record that nobody holds, but some process has it open: {}", by())
+                format!(
+                    "{lock} has a record that nobody holds, but some process has it open, and may be about to write it"
+                )
             }
             State::Ancestor(AncestorState::Unverified) => {
                 format!("{lock} is held, as far as can be told, by {}", by())

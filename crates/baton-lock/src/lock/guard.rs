@@ -15,6 +15,7 @@ use std::ffi::OsStr;
 use super::directory::Directory;
 use super::naming::{Names, Naming};
 use crate::error::Error;
+use crate::processes::Listed;
 use crate::sys::{self, Access, Errno, FileId, FileKind, Flock, Handle, Stat};
 
 /// The open guard.
@@ -75,7 +76,7 @@ impl Guard {
             Naming::Record => Access::CreateNew,
             Naming::Flock => Access::CreateShared,
         };
-        let temporary = directory.temporary(names)?;
+        let temporary = directory.temporary(&names.guard)?;
         let handle = sys::open_at(&directory.handle, &temporary, access).map_err(failed)?;
         let named = sys::stat(&handle)
             .and_then(|stat| sys::change_mode(&handle, stat.mode | OWN_MODE))
@@ -96,6 +97,11 @@ impl Guard {
             .map_err(|errno| Error::io("look at the guard", &directory.path_of(&names.guard), errno))?;
         check(directory, names, naming, &stat)?;
         Ok(Self { handle, id: stat.id, stat })
+    }
+
+    /// As the process table names it.
+    pub(crate) fn listed(&self) -> Listed {
+        Listed::of(&self.handle, &self.stat)
     }
 
     /// Tries to lock it.
