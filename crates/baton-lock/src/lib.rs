@@ -30,3 +30,8 @@ pub use error::{Error, ErrorKind};
 pub use lock::{Attempt, Held, Integrity, Lock, Malformed, Naming, Options, Outcome};
 pub use processes::Process;
 pub use record::{Details, Record};
+
+/// The README's example compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;
