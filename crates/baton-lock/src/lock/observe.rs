@@ -97,7 +97,10 @@ fn look(setup: &Setup, directory: &Directory, depth: Depth) -> Result<(Seen, Vec
         }
         (Ok(seen), _) => seen,
         // A record that got a second name, say, may be a holder's all the same; it is looked at only behind a locked guard.
-        (Err(Error::Unsafe { .. }), _) if is_guard_locked => behind_locked_guard(setup, directory),
+        (Err(Error::Unsafe { .. }), _) if is_guard_locked => match behind_locked_guard(setup, directory) {
+            (State::Acquiring, _) if setup.naming == Naming::Flock => (State::ForeignFlock, None),
+            seen => seen,
+        },
         // What can't be a record is done without in flock naming.
         (Err(Error::Unsafe { .. } | Error::NotALockFile { .. }), Naming::Flock) => {
             let state = if is_guard_locked { State::ForeignFlock } else { State::Free };
