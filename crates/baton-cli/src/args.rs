@@ -31,9 +31,9 @@ Examples:
   baton status deploy                           who holds it, since when, and what to do
   baton wait -w 10m deploy && echo idle         return once it is free, without taking it
 
-Exit codes: the job's own, or 128+N if signal N ended it; 75 busy or timed out; 65 not a lock file; 69 the filesystem
-can't hold a lock; 73 a file or directory is unsafe; 76 the lock was lost; 126, 127 the job can't be executed, was not
-found; 2 usage.";
+Exit codes: the job's own, or 128+N if signal N ended it; 75 busy or timed out; 65 not a lock file;
+69 the filesystem can't hold a lock; 73 a file or directory is unsafe; 76 the lock was lost;
+126 the job can't be executed, 127 it was not found; 2 usage.";
 
 /// The verbs.
 #[derive(Debug, Subcommand)]
@@ -124,9 +124,10 @@ pub struct RunArgs {
 }
 
 const RUN_EXAMPLES: &str = "\
-The job inherits the lock: if baton itself is killed, the lock stays held until the job has ended too. It finds
-BATON_LOCK, BATON_TOKEN (a fencing token: larger than that of every earlier holder) and BATON_OUTCOME (`fresh`, or
-`recovered` if the last holder died; then BATON_PREVIOUS is its record) in its environment.
+The job inherits the lock: if baton itself is killed, the lock stays held until the job has ended too.
+It finds in its environment: BATON_LOCK; BATON_TOKEN, a fencing token that is larger than that of every
+earlier holder; BATON_OUTCOME, which is `fresh`, or `recovered` if the last holder did not end cleanly;
+and after a recovery BATON_PREVIOUS, the record of that holder.
 
 Examples:
   baton run deploy -- ./deploy.sh prod
@@ -150,8 +151,8 @@ pub struct StatusArgs {
 }
 
 const STATUS_EXAMPLES: &str = "\
-Exit codes: 0 free or left over by a holder that died; 75 held, or it can't be told; 65 not a lock file; 69 the filesystem
-can't hold a lock; 73 unsafe.
+Exit codes: 0 free or left over by a holder that died; 75 held, or it can't be told;
+65 not a lock file; 69 the filesystem can't hold a lock; 73 unsafe.
 
 Examples:
   baton status deploy

@@ -18,6 +18,7 @@ mod error;
 pub mod escape;
 mod filesystem;
 mod identity;
+pub mod inherit;
 mod lock;
 mod processes;
 mod record;

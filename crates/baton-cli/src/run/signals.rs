@@ -1,7 +1,7 @@
 //! Signals while a job runs: what is sent to `baton` is meant for the job.
 //!
-//! They are blocked and read from a descriptor (`signalfd`), so that no handler is installed, what the caller ignores
-//! stays ignored (`nohup`), and the job starts with none blocked: the standard library resets the mask at its start.
+//! They are blocked and read from a descriptor (`signalfd`), so that no handler is installed and what the caller ignores
+//! stays ignored (`nohup`). The job starts with the mask that we were started with.
 //!
 //! A signal from the terminal (Ctrl-C, hang-up) goes to the whole foreground process group, the job included, and is not
 //! passed on; one that a process sent to `baton` alone is. The kernel says which it was. What arrives while the job is
@@ -9,6 +9,7 @@
 
 use std::io;
 use std::os::fd::AsFd;
+use std::process::Command;
 
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
@@ -35,6 +36,8 @@ const ENDING: [Signal; 6] =
 pub(super) struct Caught {
     source: SignalFd,
     before: SigSet,
+    /// What is blocked only by us.
+    blocked: Vec<Signal>,
 }
 
 /// A signal that arrived.
@@ -54,14 +57,17 @@ impl Caught {
     pub(super) fn now() -> io::Result<Self> {
         // Where a caller ignores the ends of children, nobody could learn how the job ended; a handler undoes that.
         signal_hook::flag::register(Signal::SIGCHLD as i32, std::sync::Arc::default())?;
-        let mut set = SigSet::empty();
-        for signal in PASSED_ON.into_iter().chain([Signal::SIGCHLD]) {
-            set.add(signal);
-        }
+        let set: SigSet = PASSED_ON.into_iter().chain([Signal::SIGCHLD]).collect();
         let before = SigSet::thread_get_mask()?;
+        let blocked = set.iter().filter(|&signal| !before.contains(signal)).collect();
         set.thread_block()?;
         let source = SignalFd::with_flags(&set, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
-        Ok(Self { source, before })
+        Ok(Self { source, before, blocked })
+    }
+
+    /// Lets the program that `command` starts have the signals as we got them.
+    pub(super) fn leave_alone(&self, command: &mut Command) {
+        baton_lock::inherit::unblock_signals(command, self.blocked.iter().map(|&signal| signal as i32));
     }
 
     /// The next signal, if one has arrived.

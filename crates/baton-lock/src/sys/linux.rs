@@ -386,3 +386,23 @@ pub(crate) fn hand_over_at_exec(command: &mut Command, descriptors: Vec<std::os:
         });
     }
 }
+
+/// Lets the program that `command` starts begin with these signals unblocked.
+pub(crate) fn unblock_at_exec(command: &mut Command, signals: Vec<i32>) {
+    // SAFETY: the closure runs in the forked child before exec. It changes the child's own mask by calls that are
+    // async-signal-safe, on a set that lives on its stack; it neither allocates nor takes a lock. All bits zero is a valid set,
+    // which `sigemptyset` makes one whatever its representation is.
+    unsafe {
+        command.pre_exec(move || {
+            let mut set: libc::sigset_t = std::mem::zeroed();
+            libc::sigemptyset(&raw mut set);
+            for &signal in &signals {
+                libc::sigaddset(&raw mut set, signal);
+            }
+            match libc::pthread_sigmask(libc::SIG_UNBLOCK, &raw const set, std::ptr::null_mut()) {
+                0 => Ok(()),
+                error => Err(io::Error::from_raw_os_error(error)),
+            }
+        });
+    }
+}
