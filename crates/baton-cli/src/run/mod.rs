@@ -2,11 +2,11 @@
 //!
 //! | module | what |
 //! |---|---|
-//! | [`waiting`] | asking for the lock, and saying whom for |
-//! | [`signals`], [`job`] | the job while it runs |
-//! | [`holding`] | what is done under the lock, in its order, and how the hold ends |
-//! | [`closing`] | waiting for what the job left behind |
-//! | [`report`] | what happened, for programs |
+//! | `waiting` | asking for the lock, and saying whom for |
+//! | `signals`, `job` | the job while it runs |
+//! | `holding` | what is done under the lock, in its order, and how the hold ends |
+//! | `closing` | waiting for what the job left behind |
+//! | `report` | what happened, for programs |
 
 mod closing;
 mod holding;
