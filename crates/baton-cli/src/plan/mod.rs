@@ -12,6 +12,7 @@
 //! | what each key means | `document`, `defaults`, `step` |
 //! | `${facts.key}`, and who may use which fact | `template`, `declared` |
 //! | what the runner gets | `model`, `command`, `invocation` |
+//! | what a step has published | [`facts`] |
 //!
 //! Every key is described in `docs/plan.md`, for editors in `plan.schema.json`. Elsewhere: running a plan, and the session
 //! that remembers how far it got.
@@ -21,6 +22,7 @@ mod declared;
 mod defaults;
 mod document;
 mod error;
+pub mod facts;
 mod finding;
 mod invocation;
 mod load;
