@@ -13,10 +13,12 @@
 //! | `${facts.key}`, and who may use which fact | `template`, `declared` |
 //! | what the runner gets | `model`, `command`, `invocation` |
 //! | what a step has published | [`facts`] |
+//! | has a finished step changed since | `fingerprint`, `changes` |
 //!
 //! Every key is described in `docs/plan.md`, for editors in `plan.schema.json`. Elsewhere: running a plan, and the session
 //! that remembers how far it got.
 
+mod changes;
 mod command;
 mod declared;
 mod defaults;
@@ -24,6 +26,7 @@ mod document;
 mod error;
 pub mod facts;
 mod finding;
+mod fingerprint;
 mod invocation;
 mod load;
 mod model;
@@ -36,9 +39,11 @@ mod template;
 #[cfg(test)]
 mod tests;
 
+pub use changes::{Change, StepChange};
 pub use command::{Command, FACT_PREFIX};
 pub use error::Error;
 pub use finding::{Finding, Findings};
+pub use fingerprint::{Field, Fingerprint};
 pub use invocation::{Facts, Invocation, MissingFact, Role};
 pub use load::MAX_FILE;
 pub use model::{Plan, Repeat, Step};

@@ -3,6 +3,7 @@
 mod cases;
 mod errors;
 mod files;
+mod fingerprints;
 mod invocations;
 mod properties;
 mod schema;
