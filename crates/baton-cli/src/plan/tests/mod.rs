@@ -1,6 +1,7 @@
 //! Whole plans: what is accepted, what each error says and points at, and that schema, docs and parser agree.
 
 mod cases;
+mod docs;
 mod errors;
 mod files;
 mod fingerprints;
