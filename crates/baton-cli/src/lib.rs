@@ -9,6 +9,7 @@
 //! | [`notice`] | what people read on standard error |
 //! | [`json`] | what machines read |
 //! | [`lock_argument`] | LOCK as it is typed |
+//! | [`plan`] | plan files |
 //! | [`run`], [`status`], [`wait`] | the verbs |
 #![forbid(unsafe_code)]
 
@@ -18,6 +19,7 @@ pub mod failure;
 pub mod json;
 pub mod lock_argument;
 pub mod notice;
+pub mod plan;
 pub mod run;
 pub mod status;
 pub mod time;
