@@ -64,7 +64,8 @@ impl Place {
     }
 }
 
-fn check_name(name: &str) -> Result<(), &'static str> {
+/// Refuses what is no name: 1 to 100 of `A-Z a-z 0-9 . _ -`, no leading dot.
+pub(crate) fn check_name(name: &str) -> Result<(), &'static str> {
     if name.is_empty() {
         return Err("it is empty");
     }

@@ -12,6 +12,7 @@
 //! | the text without them | `spans` |
 //! | until there are none | `passes` |
 //! | arguments of a command | `arguments` |
+//! | secrets that are known exactly | `secrets` |
 //!
 //! Elsewhere: escaping of control characters, and every limit on length but that of [`failure`].
 
@@ -21,6 +22,7 @@ mod names;
 mod passes;
 mod quotes;
 mod rules;
+mod secrets;
 mod spans;
 #[cfg(test)]
 mod tests;
@@ -30,6 +32,8 @@ mod values;
 use std::borrow::Cow;
 
 use finder::{Finder, MAX_DECODINGS};
+pub(crate) use names::announces_secret;
+pub use secrets::Secrets;
 
 /// What stands where a secret stood.
 pub const REPLACEMENT: &str = "<REDACTED>";
