@@ -102,6 +102,8 @@ pub enum ErrorKind {
     Unsupported,
     /// A file or directory is unsafe or can't be used or created.
     Unsafe,
+    /// The lock was lost while it was held.
+    Lost,
 }
 
 impl Error {

@@ -12,6 +12,7 @@
 //! Linux. What a port needs is listed in `docs/platforms.md`; elsewhere the crate does not compile.
 #![deny(unsafe_code)]
 
+mod atomic_file;
 pub mod clock;
 mod diagnosis;
 mod error;
@@ -23,6 +24,7 @@ mod lock;
 mod processes;
 mod record;
 pub mod redact;
+pub mod session;
 pub mod state_dir;
 mod sys;
 

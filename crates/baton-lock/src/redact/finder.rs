@@ -9,8 +9,9 @@ use std::ops::Range;
 use regex_lite::Captures;
 
 use super::REPLACEMENT;
+use super::hints::suspects;
 use super::names::{is_header, is_sensitive_parameter, looks_secret, takes_secret};
-use super::rules::{RULES, Reach};
+use super::rules::Reach;
 use super::spans::{Fate, Span};
 use super::urls::{false_port, has_scheme, percent_decoded, sentence_trimmed, user_length};
 use super::values::{Setting, header_value, value};
@@ -45,7 +46,7 @@ impl<'t> Finder<'t> {
     }
 
     fn apply_rules(&mut self) {
-        for rule in RULES.iter().filter(|rule| rule.suspects(self.text)) {
+        for rule in suspects(self.text).rules() {
             for captures in rule.pattern.captures_iter(self.text) {
                 self.mark(&rule.reach, &captures);
             }

@@ -6,22 +6,28 @@
 //!
 //! | question | module |
 //! |---|---|
-//! | what announces a secret | `rules`, `names` |
+//! | what announces a secret | `rules`, `names`, `hints` |
 //! | how far it reaches | `values`, `quotes`, `urls` |
 //! | where the secrets of a text are | `finder` |
 //! | the text without them | `spans` |
 //! | until there are none | `passes` |
 //! | arguments of a command | `arguments` |
+//! | secrets that are known exactly | `secrets` |
+//! | output that streams | `stream`, `raw` |
 //!
 //! Elsewhere: escaping of control characters, and every limit on length but that of [`failure`].
 
 mod arguments;
 mod finder;
+mod hints;
 mod names;
 mod passes;
 mod quotes;
+mod raw;
 mod rules;
+mod secrets;
 mod spans;
+mod stream;
 #[cfg(test)]
 mod tests;
 mod urls;
@@ -30,6 +36,9 @@ mod values;
 use std::borrow::Cow;
 
 use finder::{Finder, MAX_DECODINGS};
+pub(crate) use names::announces_secret;
+pub use secrets::Secrets;
+pub use stream::{MAX_HELD_LINES, MAX_LINE, Stream};
 
 /// What stands where a secret stood.
 pub const REPLACEMENT: &str = "<REDACTED>";

@@ -30,6 +30,24 @@ pub(super) fn looks_secret(name: &str) -> bool {
     pieces.any(|piece| ends_secret(piece) || humps(piece).into_iter().any(ends_secret)) || ends_weakly(name)
 }
 
+/// Last words of names that say something about a secret, and its first word if it is none: `key_path`, `public_key`.
+const ABOUT: &[&str] =
+    &["path", "file", "dir", "name", "env", "id", "fingerprint", "type", "count", "length", "size"];
+const NO_SECRET: &str = "public";
+
+/// Whether a value is a secret by the name that a program gave it, where the name is known to be all of it.
+pub(crate) fn announces_secret(name: &str) -> bool {
+    let pieces: Vec<&str> = name
+        .split(|c: char| !c.is_ascii_alphanumeric())
+        .flat_map(humps)
+        .filter(|word| !word.is_empty())
+        .collect();
+    let is = |word: Option<&&str>, wanted: &[&str]| {
+        word.is_some_and(|word| wanted.iter().any(|wanted| word.eq_ignore_ascii_case(wanted)))
+    };
+    looks_secret(name) && !is(pieces.last(), ABOUT) && !is(pieces.first(), &[NO_SECRET])
+}
+
 /// Whether the last word is one that counts only there.
 fn ends_weakly(name: &str) -> bool {
     let piece = name.rsplit(|c: char| !c.is_ascii_alphanumeric()).next().unwrap_or(name);

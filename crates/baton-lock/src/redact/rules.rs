@@ -23,9 +23,11 @@ pub(super) enum Reach {
     Assignment,
 }
 
-/// One rule: its pattern is tried on texts that contain a hint, in any letter case.
+/// One rule: its pattern is tried on texts that contain a hint, in any letter case, and one of what it needs besides.
 pub(super) struct Rule {
-    hints: &'static [&'static str],
+    pub(super) hints: &'static [&'static str],
+    /// Empty: nothing.
+    pub(super) needs: &'static [&'static str],
     pub(super) reach: Reach,
     pub(super) pattern: &'static LazyLock<Regex>,
 }
@@ -100,22 +102,23 @@ const LEFT_OF_NAME: &str = r"(?:\x1b\[[0-9;]*[A-Za-z]|\\[nrtfb]|%[0-9A-Fa-f]{2})
 
 /// The rules. URLs come first: where a user part ends is asked by those that read values.
 pub(super) static RULES: &[Rule] = &[
-    Rule { hints: &["://"], reach: Reach::Url, pattern: &URL },
-    Rule { hints: &["private key"], reach: Reach::Group, pattern: &PEM },
-    Rule { hints: &["eyj"], reach: Reach::Group, pattern: &JWT },
-    Rule { hints: &["akia", "asia"], reach: Reach::Group, pattern: &AWS },
+    Rule { hints: &["://"], needs: &[], reach: Reach::Url, pattern: &URL },
+    Rule { hints: &["private key"], needs: &[], reach: Reach::Group, pattern: &PEM },
+    Rule { hints: &["eyj"], needs: &[], reach: Reach::Group, pattern: &JWT },
+    Rule { hints: &["akia", "asia"], needs: &[], reach: Reach::Group, pattern: &AWS },
     Rule {
         hints: &["nvapi-", "nvcf-", "sk-", "xox", "xapp-", "glpat-", "pypi-", "tvly-", "lsv2_"],
+        needs: &[],
         reach: Reach::Group,
         pattern: &DASHED,
     },
-    Rule { hints: &["hf_", "gsk_"], reach: Reach::Group, pattern: &UNDASHED },
-    Rule { hints: &["sk-"], reach: Reach::Group, pattern: &SK },
-    Rule { hints: &["ghp_"], reach: Reach::Group, pattern: &GITHUB },
-    Rule { hints: &["github_pat_"], reach: Reach::Group, pattern: &GITHUB_FINE },
-    Rule { hints: &["bearer"], reach: Reach::Word, pattern: &BEARER },
-    Rule { hints: NAME_HINTS, reach: Reach::Option, pattern: &OPTION },
-    Rule { hints: NAME_HINTS, reach: Reach::Assignment, pattern: &ASSIGNMENT },
+    Rule { hints: &["hf_", "gsk_"], needs: &[], reach: Reach::Group, pattern: &UNDASHED },
+    Rule { hints: &["sk-"], needs: &[], reach: Reach::Group, pattern: &SK },
+    Rule { hints: &["ghp_"], needs: &[], reach: Reach::Group, pattern: &GITHUB },
+    Rule { hints: &["github_pat_"], needs: &[], reach: Reach::Group, pattern: &GITHUB_FINE },
+    Rule { hints: &["bearer"], needs: &[], reach: Reach::Word, pattern: &BEARER },
+    Rule { hints: NAME_HINTS, needs: &["--"], reach: Reach::Option, pattern: &OPTION },
+    Rule { hints: NAME_HINTS, needs: &["=", ":", "%"], reach: Reach::Assignment, pattern: &ASSIGNMENT },
 ];
 
 /// One of these is in every name that [`super::names`] accepts.
@@ -149,17 +152,3 @@ const NAME_HINTS: &[&str] = &[
     "sig\x1b",
     "signature",
 ];
-
-impl Rule {
-    /// Whether the pattern could match, at the price of a few comparisons per byte.
-    pub(super) fn suspects(&self, text: &str) -> bool {
-        self.hints.iter().any(|hint| contains_ignoring_case(text.as_bytes(), hint.as_bytes()))
-    }
-}
-
-/// Whether `needle`, in lower case, occurs in `haystack` in any ASCII case.
-fn contains_ignoring_case(haystack: &[u8], needle: &[u8]) -> bool {
-    haystack
-        .windows(needle.len())
-        .any(|window| window[0].to_ascii_lowercase() == needle[0] && window.eq_ignore_ascii_case(needle))
-}

@@ -124,6 +124,11 @@ pub(super) fn open_directory(path: &Path) -> Result<Handle> {
     rustix::fs::openat(CWD, path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
 }
 
+pub(super) fn open_directory_to_sync(path: &Path) -> Result<Handle> {
+    // Not O_PATH: `fsync` needs a descriptor that is open for reading.
+    rustix::fs::openat(CWD, path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+}
+
 pub(super) fn open_at(dir: &Handle, name: &OsStr, access: Access) -> Result<Handle> {
     let flags = match access {
         Access::Read => OFlags::RDONLY,
@@ -261,8 +266,16 @@ pub(super) fn rename_noreplace(dir: &Handle, from: &OsStr, to: &OsStr) -> Result
     rustix::fs::renameat_with(dir, from, dir, to, RenameFlags::NOREPLACE)
 }
 
+pub(super) fn rename_replacing(dir: &Handle, from: &OsStr, to: &OsStr) -> Result<()> {
+    rustix::fs::renameat(dir, from, dir, to)
+}
+
 pub(super) fn rename_exchange(dir: &Handle, one: &OsStr, other: &OsStr) -> Result<()> {
     rustix::fs::renameat_with(dir, one, dir, other, RenameFlags::EXCHANGE)
+}
+
+pub(super) fn sync(file: &Handle) -> Result<()> {
+    rustix::fs::fsync(file)
 }
 
 pub(super) fn unlink(dir: &Handle, name: &OsStr) -> Result<()> {
@@ -336,6 +349,11 @@ pub(crate) fn process_id() -> u32 {
 
 pub(crate) fn effective_user() -> u32 {
     rustix::process::geteuid().as_raw()
+}
+
+/// The most bytes that this process may give a file; writing beyond it is answered by a signal that kills.
+pub(crate) fn file_size_limit() -> u64 {
+    rustix::process::getrlimit(rustix::process::Resource::Fsize).current.unwrap_or(u64::MAX)
 }
 
 pub(crate) fn host_name() -> String {

@@ -30,7 +30,8 @@ use std::time::Duration;
 
 pub(crate) use imp::{
     Access, Errno, FileId, FileKind, Flock, Handle, Range, Signalled, Stat, boot_time, device_text,
-    effective_user, hand_over_at_exec, host_name, process_id, random, real_time, unblock_at_exec,
+    effective_user, file_size_limit, hand_over_at_exec, host_name, process_id, random, real_time,
+    unblock_at_exec,
 };
 
 /// What a system call answers.
@@ -49,6 +50,11 @@ fn retry<T>(mut call: impl FnMut() -> Result<T>) -> Result<T> {
 /// Opens a directory by its path, links followed, for use as the base of other calls only.
 pub(crate) fn open_directory(path: &Path) -> Result<Handle> {
     retry(|| imp::open_directory(path))
+}
+
+/// Opens a directory by its path, links followed, so that its names can be made durable too.
+pub(crate) fn open_directory_to_sync(path: &Path) -> Result<Handle> {
+    retry(|| imp::open_directory_to_sync(path))
 }
 
 /// Opens the last component of a path inside `dir`: never following a link, never blocking on a FIFO.
@@ -134,9 +140,19 @@ pub(crate) fn rename_noreplace(dir: &Handle, from: &OsStr, to: &OsStr) -> Result
     retry(|| imp::rename_noreplace(dir, from, to))
 }
 
+/// `renameat`: whatever has the new name loses it, in one step.
+pub(crate) fn rename_replacing(dir: &Handle, from: &OsStr, to: &OsStr) -> Result<()> {
+    retry(|| imp::rename_replacing(dir, from, to))
+}
+
 /// `renameat2` with `RENAME_EXCHANGE`.
 pub(crate) fn rename_exchange(dir: &Handle, one: &OsStr, other: &OsStr) -> Result<()> {
     retry(|| imp::rename_exchange(dir, one, other))
+}
+
+/// `fsync`: of a file its content, of a directory its names.
+pub(crate) fn sync(file: &Handle) -> Result<()> {
+    retry(|| imp::sync(file))
 }
 
 /// `unlinkat`.

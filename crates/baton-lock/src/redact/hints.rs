@@ -1,0 +1,98 @@
+//! Which rules a text could wake: one pass over it, however many rules there are.
+//!
+//! Most texts, and nearly all lines of a log, hold nothing that any rule reacts to. A table of pairs of bytes says whether a
+//! hint could begin at a place at all; only there the hints are compared.
+
+use std::sync::LazyLock;
+
+use super::rules::{RULES, Rule};
+
+/// A set of rules, by their places in [`RULES`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Suspects(u32);
+
+impl Suspects {
+    pub(super) fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// Those of which the text has something that they need.
+    fn with_needs(self, text: &str) -> Self {
+        let is_met = |rule: &Rule| rule.needs.is_empty() || rule.needs.iter().any(|need| text.contains(need));
+        let unmet = |set, (at, rule): (usize, &Rule)| if is_met(rule) { set } else { set & !(1 << at) };
+        if self.is_empty() { self } else { Self(RULES.iter().enumerate().fold(self.0, unmet)) }
+    }
+
+    /// Those in the set, in their order.
+    pub(super) fn rules(self) -> impl Iterator<Item = &'static Rule> {
+        RULES.iter().enumerate().filter(move |(at, _)| self.0 & 1 << at != 0).map(|(_, rule)| rule)
+    }
+
+    /// Those that are not.
+    #[cfg(test)]
+    pub(super) fn others(self) -> impl Iterator<Item = &'static Rule> {
+        Self(!self.0).rules()
+    }
+}
+
+struct Table {
+    /// One bit for each pair of bytes, in lower case, with which a hint begins.
+    pairs: Box<[u64]>,
+    /// The hints with the rules that they wake, by their first byte.
+    hints: Vec<Vec<(&'static [u8], u32)>>,
+}
+
+static TABLE: LazyLock<Table> = LazyLock::new(|| {
+    let mut table = Table { pairs: vec![0; 1 << 10].into(), hints: vec![Vec::new(); 256] };
+    for (at, rule) in RULES.iter().enumerate() {
+        for hint in rule.hints.iter().map(|hint| hint.as_bytes()) {
+            let pair = usize::from(hint[0]) << 8 | usize::from(hint[1]);
+            table.pairs[pair >> 6] |= 1 << (pair & 63);
+            table.hints[usize::from(hint[0])].push((hint, 1 << at));
+        }
+    }
+    table
+});
+
+/// The rules whose hints occur in a text, in any letter case.
+pub(super) fn suspects(text: &str) -> Suspects {
+    let table = &*TABLE;
+    let bytes = text.as_bytes();
+    let mut found = 0;
+    let mut last = 0;
+    for (at, byte) in bytes.iter().map(u8::to_ascii_lowercase).enumerate() {
+        let pair = usize::from(last) << 8 | usize::from(byte);
+        if table.pairs[pair >> 6] & 1 << (pair & 63) != 0 {
+            // A pair has two bytes, so that this one is not the first.
+            let rest = &bytes[at - 1..];
+            for (hint, rules) in &table.hints[usize::from(last)] {
+                if rest.get(..hint.len()).is_some_and(|start| start.eq_ignore_ascii_case(hint)) {
+                    found |= rules;
+                }
+            }
+        }
+        last = byte;
+    }
+    Suspects(found).with_needs(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_hint_wakes_its_rules_wherever_it_stands_and_in_any_case() {
+        for (at, rule) in RULES.iter().enumerate() {
+            let need = rule.needs.first().copied().unwrap_or_default();
+            for hint in rule.hints {
+                assert!(hint.len() >= 2 && *hint == hint.to_ascii_lowercase(), "{hint}");
+                for text in
+                    [(*hint).to_owned(), format!("é{}", hint.to_ascii_uppercase()), format!("{hint}z")]
+                {
+                    assert!(suspects(&format!("{text} {need}")).0 & 1 << at != 0, "{text}");
+                }
+            }
+        }
+        assert!(RULES.len() < 32);
+    }
+}
