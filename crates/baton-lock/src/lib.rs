@@ -22,6 +22,7 @@ mod lock;
 mod processes;
 mod record;
 pub mod redact;
+pub mod start;
 pub mod state_dir;
 mod sys;
 

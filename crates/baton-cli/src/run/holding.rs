@@ -107,6 +107,8 @@ fn start(command: &mut Command, held: &Held, args: &RunArgs) -> io::Result<Child
     if !args.close {
         held.hand_to(command);
     }
+    // Those that are caught here are blocked for that.
+    baton_lock::start::with_no_signal_blocked(command);
     command.spawn()
 }
 

@@ -364,3 +364,20 @@ pub(crate) fn hand_over_at_exec(command: &mut Command, descriptors: Vec<std::os:
         });
     }
 }
+
+/// Lets the program that `command` starts begin with no signal blocked, whatever is blocked here.
+pub(crate) fn unblock_signals_at_exec(command: &mut Command) {
+    // SAFETY: the closure runs in the forked child before exec and makes only calls that are async-signal-safe; the set is
+    // the closure's own, and initialised by `sigemptyset` before it is used.
+    unsafe {
+        command.pre_exec(|| {
+            let mut none = std::mem::MaybeUninit::uninit();
+            if libc::sigemptyset(none.as_mut_ptr()) == -1
+                || libc::sigprocmask(libc::SIG_SETMASK, none.as_ptr(), std::ptr::null_mut()) == -1
+            {
+                return Err(io::Error::last_os_error());
+            }
+            Ok(())
+        });
+    }
+}
