@@ -1,11 +1,12 @@
 //! Signals while a job runs: what is sent to `baton` is meant for the job.
 //!
-//! They are blocked and read from a descriptor (`signalfd`), so that no handler is installed, what the caller ignores
-//! stays ignored (`nohup`), and the job starts with none blocked: the standard library resets the mask at its start.
+//! They are blocked and read from a descriptor (`signalfd`), so that no handler is installed and what the caller ignores
+//! stays ignored (`nohup`). The job is started with none blocked.
 //!
-//! A signal from the terminal (Ctrl-C, hang-up) goes to the whole foreground process group, the job included, and is not
-//! passed on; one that a process sent to `baton` alone is. The kernel says which it was. What arrives while the job is
-//! being started may or may not have reached it: passed on, since one too many is better than one too few.
+//! A key of the terminal (Ctrl-C) signals the whole foreground process group, the job included, and that is not passed on,
+//! unless the job has left the group; what a process sent to `baton` alone is. The kernel says which it was. What arrives
+//! while the job is being started may or may not have reached it: passed on, since one too many is better than one too
+//! few.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -76,7 +77,7 @@ impl Caught {
     /// The signal that would have ended this process by now, if one has arrived.
     pub(super) fn ending(&self) -> io::Result<Option<Signal>> {
         while let Some(arrived) = self.next()? {
-            if ENDING.contains(&arrived.signal) {
+            if ENDING.contains(&arrived.signal) && !is_ignored(arrived.signal) {
                 return Ok(Some(arrived.signal));
             }
         }
@@ -95,6 +96,15 @@ impl Drop for Caught {
         // What has arrived and was not read takes its usual effect now.
         let _ = self.before.thread_set_mask();
     }
+}
+
+/// Does this process ignore the signal, when it does not catch it? One that is blocked arrives all the same. Asked of `/proc`, since
+/// the system call has no safe form.
+fn is_ignored(signal: Signal) -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let ignored = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
+    ignored & (1 << (signal as i32 - 1)) != 0
 }
 
 /// Passes a signal on to a process that is ours and not reaped yet, so that its id can't be another's.
