@@ -29,6 +29,7 @@ use std::panic;
 use std::process::ExitCode;
 
 use clap::Parser;
+use clap::error::ErrorKind;
 
 use args::{Args, Verb};
 
@@ -39,6 +40,11 @@ pub fn main() -> ExitCode {
         Err(error) => {
             // Help and version come this way too. A closed pipe is nobody's failure.
             let _ = error.print();
+            if is_about_the_job(&error) {
+                notice::hint(
+                    "the command comes after `--`, and options before LOCK: `baton run LOCK -- CMD…`",
+                );
+            }
             return ExitCode::from(if error.use_stderr() { exit::USAGE } else { exit::DONE });
         }
     };
@@ -47,6 +53,14 @@ pub fn main() -> ExitCode {
         exit::BUG
     });
     ExitCode::from(code)
+}
+
+/// Is it about what `--` is for? Without it the job's words can't be told from ours.
+fn is_about_the_job(error: &clap::Error) -> bool {
+    let mut words = std::env::args_os().skip(1);
+    let is_run = words.next().is_some_and(|verb| verb == "run");
+    let is_kind = matches!(error.kind(), ErrorKind::UnknownArgument | ErrorKind::MissingRequiredArgument);
+    is_run && is_kind && !words.any(|word| word == "--")
 }
 
 fn obey(args: Args) -> u8 {

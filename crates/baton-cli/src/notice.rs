@@ -55,10 +55,13 @@ pub fn bug() {
     ));
 }
 
-fn print_hint(hint: Option<&str>) {
-    if let Some(hint) = hint {
-        print(&format!("{WAY_OUT}hint:{WAY_OUT:#} {hint}"));
-    }
+/// Prints what to do about what was said before.
+pub fn hint(text: &str) {
+    print(&format!("{WAY_OUT}hint:{WAY_OUT:#} {text}"));
+}
+
+fn print_hint(text: Option<&str>) {
+    text.into_iter().for_each(hint);
 }
 
 fn print(line: &str) {

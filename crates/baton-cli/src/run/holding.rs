@@ -76,7 +76,7 @@ fn tell(held: &Held, notices: Notices) {
 fn clean_up(held: &Held, cleanup: &OsStr, args: &RunArgs, caught: &Caught) -> io::Result<Ended> {
     let mut command = Command::new("/bin/sh");
     command.arg("-c").arg(cleanup);
-    let child = start(&mut command, held, args, caught)?;
+    let child = start(&mut command, held, args)?;
     job::conduct(&child, caught)
 }
 
@@ -102,12 +102,13 @@ fn recovery_failed(held: Held, ended: io::Result<Ended>, story: &mut Story) -> u
 }
 
 /// Starts a command that knows about the lock and inherits it, unless it must not.
-fn start(command: &mut Command, held: &Held, args: &RunArgs, caught: &Caught) -> io::Result<Child> {
+fn start(command: &mut Command, held: &Held, args: &RunArgs) -> io::Result<Child> {
     introduce(command, held);
-    caught.leave_alone(command);
     if !args.close {
         held.hand_to(command);
     }
+    // Those that are caught here are blocked for that.
+    baton_lock::start::with_no_signal_blocked(command);
     command.spawn()
 }
 
@@ -150,7 +151,7 @@ fn run_job(
         Ok(closing) => closing,
         Err(error) => return Err(undone(held, trouble("make a pipe", &error))),
     };
-    let child = match start(&mut job_command(args), &held, args, &caught) {
+    let child = match start(&mut job_command(args), &held, args) {
         Ok(child) => child,
         Err(error) => {
             story.became = Became::NotStarted;

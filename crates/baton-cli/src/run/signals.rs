@@ -1,15 +1,15 @@
 //! Signals while a job runs: what is sent to `baton` is meant for the job.
 //!
 //! They are blocked and read from a descriptor (`signalfd`), so that no handler is installed and what the caller ignores
-//! stays ignored (`nohup`). The job starts with the mask that we were started with.
+//! stays ignored (`nohup`). The job is started with none blocked.
 //!
-//! A signal from the terminal (Ctrl-C, hang-up) goes to the whole foreground process group, the job included, and is not
-//! passed on; one that a process sent to `baton` alone is. The kernel says which it was. What arrives while the job is
-//! being started may or may not have reached it: passed on, since one too many is better than one too few.
+//! A key of the terminal (Ctrl-C) signals the whole foreground process group, the job included, and that is not passed on,
+//! unless the job has left the group; what a process sent to `baton` alone is. The kernel says which it was. What arrives
+//! while the job is being started may or may not have reached it: passed on, since one too many is better than one too
+//! few.
 
 use std::io;
 use std::os::fd::AsFd;
-use std::process::Command;
 
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
@@ -36,8 +36,6 @@ const ENDING: [Signal; 6] =
 pub(super) struct Caught {
     source: SignalFd,
     before: SigSet,
-    /// What is blocked only by us.
-    blocked: Vec<Signal>,
 }
 
 /// A signal that arrived.
@@ -57,17 +55,14 @@ impl Caught {
     pub(super) fn now() -> io::Result<Self> {
         // Where a caller ignores the ends of children, nobody could learn how the job ended; a handler undoes that.
         signal_hook::flag::register(Signal::SIGCHLD as i32, std::sync::Arc::default())?;
-        let set: SigSet = PASSED_ON.into_iter().chain([Signal::SIGCHLD]).collect();
+        let mut set = SigSet::empty();
+        for signal in PASSED_ON.into_iter().chain([Signal::SIGCHLD]) {
+            set.add(signal);
+        }
         let before = SigSet::thread_get_mask()?;
-        let blocked = set.iter().filter(|&signal| !before.contains(signal)).collect();
         set.thread_block()?;
         let source = SignalFd::with_flags(&set, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
-        Ok(Self { source, before, blocked })
-    }
-
-    /// Lets the program that `command` starts have the signals as we got them.
-    pub(super) fn leave_alone(&self, command: &mut Command) {
-        baton_lock::inherit::unblock_signals(command, self.blocked.iter().map(|&signal| signal as i32));
+        Ok(Self { source, before })
     }
 
     /// The next signal, if one has arrived.
@@ -82,7 +77,7 @@ impl Caught {
     /// The signal that would have ended this process by now, if one has arrived.
     pub(super) fn ending(&self) -> io::Result<Option<Signal>> {
         while let Some(arrived) = self.next()? {
-            if ENDING.contains(&arrived.signal) {
+            if ENDING.contains(&arrived.signal) && !is_ignored(arrived.signal) {
                 return Ok(Some(arrived.signal));
             }
         }
@@ -101,6 +96,15 @@ impl Drop for Caught {
         // What has arrived and was not read takes its usual effect now.
         let _ = self.before.thread_set_mask();
     }
+}
+
+/// Does this process ignore the signal, when it does not catch it? One that is blocked arrives all the same. Asked of `/proc`, since
+/// the system call has no safe form.
+fn is_ignored(signal: Signal) -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let ignored = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
+    ignored & (1 << (signal as i32 - 1)) != 0
 }
 
 /// Passes a signal on to a process that is ours and not reaped yet, so that its id can't be another's.
