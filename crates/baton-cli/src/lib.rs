@@ -39,9 +39,7 @@ pub fn main() -> ExitCode {
             // Help and version come this way too. A closed pipe is nobody's failure.
             let _ = error.print();
             if is_about_the_job(&error) {
-                notice::hint(
-                    "the command comes after `--`, and options before LOCK: `baton run LOCK -- CMD…`",
-                );
+                notice::hint("the command comes after `--`: `baton run LOCK -- CMD…`");
             }
             return ExitCode::from(if error.use_stderr() { exit::USAGE } else { exit::DONE });
         }

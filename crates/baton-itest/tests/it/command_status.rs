@@ -252,22 +252,30 @@ fn job_runs_to_its_end_though_nobody_reads_the_wrappers_messages() {
     assert_eq!(status(&lock)["state"], "free");
 }
 
+fn help(words: &[&str], columns: &str) -> String {
+    let mut command = baton();
+    command.args(words).arg("--help").env("COLUMNS", columns);
+    let Ended { code, out, err, .. } = ended(command);
+    assert_eq!((code, err.as_str()), (Some(0), ""), "{words:?}");
+    out
+}
+
+/// History: paragraphs that were broken by hand and then wrapped again had every second line of two words.
 #[test]
-fn help_of_every_verb_fits_and_has_examples() {
-    for verb in ["run", "status", "wait"] {
-        let Ended { code, out, err, .. } = ended({
-            let mut command = baton();
-            command.args([verb, "--help"]);
-            command
-        });
-        assert_eq!((code, err.as_str()), (Some(0), ""), "{verb}");
-        assert!(out.contains("Examples:\n  baton "), "{out}");
-        assert!(!out.contains('\u{1b}'), "off a terminal: {out}");
+fn help_has_examples_and_fits_the_terminal() {
+    for words in [&[][..], &["run"], &["status"], &["wait"]] {
+        let wide = help(words, "100");
+        assert!(wide.contains("Examples:\n  baton ") && !wide.contains('\u{1b}'), "{wide}");
+        let lines = wide.lines().chain(["", ""]).collect::<Vec<&str>>();
+        for pair in lines.windows(2) {
+            let is_prose = |line: &str| line.starts_with(|c: char| c.is_alphanumeric());
+            let is_broken = is_prose(pair[0]) && is_prose(pair[1]) && pair[0].chars().count() < 80;
+            assert!(!is_broken, "{pair:?} in {wide}");
+        }
     }
-    let Ended { out, .. } = ended({
-        let mut command = baton();
-        command.arg("--help");
-        command
-    });
-    assert!(out.contains("baton run -n -E 0 "), "cron's skip-if-busy is among them: {out}");
+    let narrow = help(&[], "80");
+    assert!(narrow.contains(" -n -E 0 "), "cron's skip-if-busy is among the examples: {narrow}");
+    let examples =
+        narrow.split_once("Examples:\n").expect("there are").1.split_once("\n\n").expect("they end").0;
+    assert!(examples.lines().all(|line| line.starts_with("  baton ")), "a line each: {examples}");
 }
