@@ -8,6 +8,7 @@
 //! | [`failure`] | what went wrong, with its exit code and the way out |
 //! | [`notice`] | what people read on standard error |
 //! | [`json`] | what machines read |
+//! | [`first_process`] | what is different where there is no process above |
 //! | [`lock_argument`] | LOCK as it is typed |
 //! | [`run`], [`status`], [`wait`] | the verbs |
 #![forbid(unsafe_code)]
@@ -15,6 +16,7 @@
 pub mod args;
 pub mod exit;
 pub mod failure;
+pub mod first_process;
 pub mod json;
 pub mod lock_argument;
 pub mod notice;
@@ -60,6 +62,8 @@ fn is_about_the_job(error: &clap::Error) -> bool {
 }
 
 fn obey(args: Args) -> u8 {
+    // Where that is refused, they do nothing, as without.
+    let _ = first_process::heed_signals();
     match args.verb {
         Verb::Run(args) => run::run(&args),
         Verb::Status(args) => status::status(&args),

@@ -5,7 +5,11 @@ use baton_itest::command::{
     Ended, OBEDIENT, Running, ended, look, next, run, status, without_notice, words_of,
 };
 use baton_itest::places::temporary;
+use baton_itest::programs::helper;
 use baton_itest::skip::skip;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use tempfile::TempDir;
@@ -89,4 +93,42 @@ fn holders_in_two_pid_namespaces_exclude_each_other() {
     assert_eq!(first.end().code, Some(0));
     assert_eq!(second.end().out, "ran\n");
     assert_eq!(idler.end().code, Some(0));
+}
+
+/// The process that `unshare` started, as it is known here.
+fn child_of(pid: u32) -> Pid {
+    let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).expect("it lives");
+    Pid::from_raw(children.trim().parse().expect("one child"))
+}
+
+/// History: the kernel spares the first process of a namespace every signal that it does not catch, so that in a container a `baton`
+/// that waited was deaf to everything but SIGKILL.
+#[test]
+fn signal_ends_a_waiter_that_is_the_first_process_of_a_container() {
+    if !is_possible() {
+        return;
+    }
+    let (_place, lock) = new_lock();
+    let holder = Running::holding(run("", &lock, OBEDIENT));
+    for command in [run("", &lock, ["true"]), run("-w 1h", &lock, ["true"]), look("wait", &lock)] {
+        let waiter = Running::waiting(isolated(&command));
+        kill(child_of(waiter.pid()), Signal::SIGTERM).expect("sent");
+        assert_eq!(waiter.ends().code, Some(143));
+    }
+    assert_eq!(holder.end().code, Some(0));
+    assert!(next(&lock).is_fresh());
+}
+
+#[test]
+fn signal_for_the_first_process_of_a_container_still_reaches_the_job() {
+    if !is_possible() {
+        return;
+    }
+    let (_place, lock) = new_lock();
+    let mut running = Running::start(isolated(&run("", &lock, [helper("signal_teller")])));
+    assert!(running.says().starts_with("in "));
+    kill(child_of(running.pid()), Signal::SIGTERM).expect("sent");
+    assert_eq!(running.says(), "TERM 1");
+    assert_eq!(running.ends().code, Some(7), "the job's own");
+    assert!(next(&lock).is_fresh());
 }
