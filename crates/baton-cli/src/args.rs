@@ -19,21 +19,22 @@ pub struct Args {
     pub verb: Verb,
 }
 
+// Paragraphs are one line each: they are wrapped to the width of the terminal.
 const EXAMPLES: &str = "\
-LOCK is a path if it has a `/`, else a name in the state directory ($BATON_DIR, else $XDG_STATE_HOME/baton,
-else ~/.local/state/baton). TIME is `30s`, `1m30s`, `250ms`, or a number of seconds.
+LOCK is a path if it has a `/`, else a name in the state directory ($BATON_DIR, else $XDG_STATE_HOME/baton, else \
+~/.local/state/baton). TIME is `30s`, `1m30s`, `250ms`, or a number of seconds.
 
 Examples:
-  baton run deploy -- ./deploy.sh prod          one deployment at a time; others wait
-  baton run -n -E 0 sync -- rsync -a a/ b/      in cron: skip this round if the last one still runs
-  baton run -w 30s ./tree.lock -- make          wait half a minute at most, else exit 75
-  baton run --flock ./data.db -- backup         share a file with programs that use flock(1)
-  baton status deploy                           who holds it, since when, and what to do
-  baton wait -w 10m deploy && echo idle         return once it is free, without taking it
+  baton run deploy -- ./deploy.sh prod         one at a time; others wait
+  baton run -q -n -E 0 sync -- rsync -a a/ b/  cron: skip it while one runs
+  baton run -w 30s ./tree.lock -- make         wait 30 s at most, else exit 75
+  baton run --flock ./data.db -- backup        share a file with flock(1) users
+  baton status deploy                          who holds it, and what to do
+  baton wait -w 10m deploy && echo idle        return once free; takes nothing
 
-Exit codes: the job's own, or 128+N if signal N ended it; 75 busy or timed out; 65 not a lock file;
-69 the filesystem can't hold a lock; 73 a file or directory is unsafe; 76 the lock was lost;
-126 the job can't be executed, 127 it was not found; 2 usage.";
+Exit codes: the job's own, or 128+N if signal N ended it; 75 busy or timed out; 65 not a lock file; 69 the filesystem \
+can't hold a lock; 73 a file or directory is unsafe; 76 the lock was lost; 126, 127 the job can't be executed, was not \
+found; 2 usage.";
 
 /// The verbs.
 #[derive(Debug, Subcommand)]
@@ -124,18 +125,17 @@ pub struct RunArgs {
 }
 
 const RUN_EXAMPLES: &str = "\
-The job inherits the lock: if baton itself is killed, the lock stays held until the job has ended too.
-It finds in its environment: BATON_LOCK; BATON_TOKEN, a fencing token that is larger than that of every
-earlier holder; BATON_OUTCOME, which is `fresh`, or `recovered` if the last holder did not end cleanly;
-and after a recovery BATON_PREVIOUS, the record of that holder.
+The job inherits the lock: if baton itself is killed, the lock stays held until the job has ended too. It finds \
+BATON_LOCK, BATON_TOKEN (a fencing token: larger than that of every earlier holder) and BATON_OUTCOME (`fresh`, or \
+`recovered` if the last holder died; then BATON_PREVIOUS is its record) in its environment.
 
 Examples:
   baton run deploy -- ./deploy.sh prod
-  baton run -n -E 0 sync -- rsync -a a/ b/      in cron: skip this round if the last one still runs
+  baton run -q -n -E 0 sync -- rsync -a a/ b/  cron: skip it while one runs
   baton run -w 5m --purpose 'release 4.2' ./tree.lock -- make release
   baton run --on-recovered 'git reset --hard' ./tree.lock -- ./update
   baton run --close web -- systemctl restart web
-  baton run --exec worker -- ./worker           no baton process beside the worker";
+  baton run --exec worker -- ./worker          no process of baton beside it";
 
 /// `baton status`.
 #[derive(Debug, Group)]
@@ -151,8 +151,8 @@ pub struct StatusArgs {
 }
 
 const STATUS_EXAMPLES: &str = "\
-Exit codes: 0 free or left over by a holder that died; 75 held, or it can't be told;
-65 not a lock file; 69 the filesystem can't hold a lock; 73 unsafe.
+Exit codes: 0 free or left over by a holder that died; 75 held, or it can't be told; 65 not a lock file; 69 the filesystem \
+can't hold a lock; 73 unsafe.
 
 Examples:
   baton status deploy

@@ -8,6 +8,7 @@
 //! | [`failure`] | what went wrong, with its exit code and the way out |
 //! | [`notice`] | what people read on standard error |
 //! | [`json`] | what machines read |
+//! | [`first_process`] | what is different where there is no process above |
 //! | [`lock_argument`] | LOCK as it is typed |
 //! | [`plan`] | plan files |
 //! | [`run`], [`status`], [`wait`] | the verbs |
@@ -16,6 +17,7 @@
 pub mod args;
 pub mod exit;
 pub mod failure;
+pub mod first_process;
 pub mod json;
 pub mod lock_argument;
 pub mod notice;
@@ -41,9 +43,7 @@ pub fn main() -> ExitCode {
             // Help and version come this way too. A closed pipe is nobody's failure.
             let _ = error.print();
             if is_about_the_job(&error) {
-                notice::hint(
-                    "the command comes after `--`, and options before LOCK: `baton run LOCK -- CMD…`",
-                );
+                notice::hint("the command comes after `--`: `baton run LOCK -- CMD…`");
             }
             return ExitCode::from(if error.use_stderr() { exit::USAGE } else { exit::DONE });
         }
@@ -64,6 +64,8 @@ fn is_about_the_job(error: &clap::Error) -> bool {
 }
 
 fn obey(args: Args) -> u8 {
+    // Where that is refused, they do nothing, as without.
+    let _ = first_process::heed_signals();
     match args.verb {
         Verb::Run(args) => run::run(&args),
         Verb::Status(args) => status::status(&args),

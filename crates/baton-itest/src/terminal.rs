@@ -44,6 +44,7 @@ impl Terminal {
         let side = || File::options().read(true).write(true).open(OsStr::from_bytes(name.to_bytes()));
         let mut command = Command::new("setsid");
         command.arg("--ctty").args(words_of(program));
+        command.env("TERM", "xterm");
         for (name, value) in program.get_envs() {
             match value {
                 Some(value) => command.env(name, value),
@@ -54,7 +55,6 @@ impl Terminal {
             command.current_dir(directory);
         }
         let no_side = |error| format!("a terminal can't be opened: {error}");
-        command.env("TERM", "xterm");
         command
             .stdin(side().map_err(no_side)?)
             .stdout(side().map_err(no_side)?)

@@ -34,6 +34,7 @@ pub(super) fn run(lock: &Lock, held: Held, args: &RunArgs, story: &mut Story) ->
     if let Ok(Some(signal)) = caught.ending() {
         held.undo();
         story.became = Became::Interrupted;
+        notices.say(&format!("{signal} came before the job was started, so that it was not run"), None);
         return Ok(exit::of_signal(signal as i32));
     }
     if let (Outcome::Recovered(_), Some(cleanup)) = (held.outcome(), &args.on_recovered) {

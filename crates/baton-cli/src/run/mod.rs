@@ -12,7 +12,7 @@ mod closing;
 mod holding;
 mod job;
 mod report;
-mod signals;
+pub(crate) mod signals;
 pub mod waiting;
 
 use std::time::Instant;

@@ -28,7 +28,7 @@ const PASSED_ON: [Signal; 7] = [
 ];
 
 /// Those that end a process which has not asked for them.
-const ENDING: [Signal; 6] =
+pub(crate) const ENDING: [Signal; 6] =
     [Signal::SIGHUP, Signal::SIGINT, Signal::SIGQUIT, Signal::SIGTERM, Signal::SIGUSR1, Signal::SIGUSR2];
 
 /// Signals that are caught for as long as this is kept.

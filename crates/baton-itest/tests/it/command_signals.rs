@@ -142,8 +142,9 @@ fn signal_that_came_before_the_job_was_started_ends_it_unstarted_and_leaves_noth
     let report = place.path().join("report");
     let command = run(&format!("--report {}", report.display()), &lock, ["echo", "ran"]);
     let pending = after("kill -TERM $$", &command);
-    let Ended { code, out, .. } = started_with_blocked(&[Signal::SIGTERM], pending).end();
+    let Ended { code, out, err, .. } = started_with_blocked(&[Signal::SIGTERM], pending).end();
     assert_eq!((code, out.as_str()), (Some(143), ""));
+    assert!(err.contains("SIGTERM came before the job was started"), "{err}");
     let report: Value = serde_json::from_slice(&fs::read(report).expect("written")).expect("JSON");
     assert_eq!((&report["result"], &report["exitCode"]), (&"interrupted".into(), &143.into()));
     assert!(next(&lock).is_fresh());
