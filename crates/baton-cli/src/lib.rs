@@ -11,13 +11,16 @@
 //! | [`first_process`] | what is different where there is no process above |
 //! | [`lock_argument`] | LOCK as it is typed |
 //! | [`plan`] | plan files |
-//! | [`run`], [`status`], [`wait`] | the verbs |
+//! | [`plan`] | plan files |
+//! | [`run`], [`status`], [`wait`], [`apply`] | the verbs |
 #![forbid(unsafe_code)]
 
+pub mod apply;
 pub mod args;
 pub mod exit;
 pub mod failure;
 pub mod first_process;
+pub mod history;
 pub mod json;
 pub mod lock_argument;
 pub mod notice;
@@ -70,5 +73,7 @@ fn obey(args: Args) -> u8 {
         Verb::Run(args) => run::run(&args),
         Verb::Status(args) => status::status(&args),
         Verb::Wait(args) => wait::wait(&args),
+        Verb::Apply(args) => apply::apply(&args),
+        Verb::Undo(args) => apply::undo(&args),
     }
 }
