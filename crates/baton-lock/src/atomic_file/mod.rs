@@ -34,4 +34,4 @@ mod sweep;
 
 pub(crate) use file::{AtomicFile, Current, Kind};
 pub(crate) use replace::{Insist, Replacement};
-pub(crate) use sweep::OwnNames;
+pub(crate) use sweep::{OwnNames, PrivateNames};

@@ -198,7 +198,7 @@ impl Store {
 }
 
 /// Spelled alike, or the same name in the same directory.
-fn is_same_path(one: &Path, other: &Path) -> bool {
+pub(super) fn is_same_path(one: &Path, other: &Path) -> bool {
     if one == other {
         return true;
     }
@@ -221,6 +221,6 @@ pub(super) fn read(
 }
 
 /// Is it only that the directory isn't there?
-fn is_missing(error: &crate::Error) -> bool {
+pub(super) fn is_missing(error: &crate::Error) -> bool {
     matches!(error, crate::Error::Io { source, .. } if source.kind() == std::io::ErrorKind::NotFound)
 }
