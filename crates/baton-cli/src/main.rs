@@ -1,2 +1,6 @@
 //! The `baton` command.
-fn main() {}
+#![forbid(unsafe_code)]
+
+fn main() -> std::process::ExitCode {
+    baton_cli::main()
+}

@@ -35,6 +35,20 @@ impl Bystander {
         Self::start(command)
     }
 
+    /// A Python program that has the file locked with `lockf`, as package managers lock their databases.
+    ///
+    /// # Panics
+    ///
+    /// When it can't be started or does not get the lock at once.
+    #[track_caller]
+    pub fn locking_with_lockf(path: &Path) -> Self {
+        let script = "import fcntl, sys; file = open(sys.argv[1], 'r+'); \
+                      fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB); print('done', flush=True); sys.stdin.read()";
+        let mut command = Command::new("python3");
+        command.args(["-c", script]).arg(path);
+        Self::start(command)
+    }
+
     #[track_caller]
     fn start(mut command: Command) -> Self {
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("it starts");

@@ -58,6 +58,14 @@ impl Footprint {
     }
 }
 
+impl Footprint {
+    /// Is it the same file, whatever became of its name and times? Only meaningful while one of the two is kept.
+    #[must_use]
+    pub fn is_same_file_as(&self, other: &Self) -> bool {
+        self.inode == other.inode && self.content == other.content
+    }
+}
+
 /// Looks at everything in a directory.
 ///
 /// # Panics

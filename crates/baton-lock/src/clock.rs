@@ -44,3 +44,36 @@ pub fn parse(text: &str) -> Option<SystemTime> {
 pub fn since(time: SystemTime) -> Duration {
     now().duration_since(time).unwrap_or(Duration::ZERO)
 }
+
+/// Spells a length of time for people, in its two largest units: `3 s`, `2 min 5 s`, `4 h 12 min`, `3 d 1 h`.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// assert_eq!(baton_lock::clock::spell(Duration::from_secs(125)), "2 min 5 s");
+/// ```
+pub fn spell(time: Duration) -> String {
+    let seconds = time.as_secs();
+    let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
+    match (days, hours, minutes) {
+        (0, 0, 0) => format!("{seconds} s"),
+        (0, 0, _) => format!("{minutes} min {} s", seconds % 60),
+        (0, _, _) => format!("{hours} h {} min", minutes % 60),
+        _ => format!("{days} d {} h", hours % 24),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lengths_of_time_have_two_units() {
+        let text = |seconds| spell(Duration::from_secs(seconds));
+        assert_eq!(
+            [text(0), text(59), text(125), text(4 * 3600 + 12 * 60), text(3 * 86_400 + 3600)],
+            ["0 s", "59 s", "2 min 5 s", "4 h 12 min", "3 d 1 h"]
+        );
+    }
+}

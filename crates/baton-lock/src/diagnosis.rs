@@ -124,13 +124,15 @@ impl Observation {
             },
             State::Incomplete { ages_out_in } => format!(
                 "{lock} has an empty or cut-off record that somebody may be writing; it counts as left over in {}",
-                duration(*ages_out_in)
+                clock::spell(*ages_out_in)
             ),
             State::Held | State::Ancestor(AncestorState::Alive) => format!("{lock} is held by {}", by()),
             State::Acquiring => format!("{lock} is being acquired by {}", by()),
             State::ForeignFlock => format!("{lock} is locked with flock by {}", by()),
             State::OpenElsewhere => {
-                format!("{lock} has a record that nobody holds, but some process has it open: {}", by())
+                format!(
+                    "{lock} has a record that nobody holds, but some process has it open, and may be about to write it"
+                )
             }
             State::Ancestor(AncestorState::Unverified) => {
                 format!("{lock} is held, as far as can be told, by {}", by())
@@ -214,6 +216,20 @@ impl Observation {
     }
 }
 
+impl Record {
+    /// Whom it names, in one line without a full stop: who, where, since when, what, why, and its token; escaped.
+    pub fn summary(&self) -> String {
+        describe(self)
+    }
+}
+
+impl Process {
+    /// The process in one line without a full stop: who, since when, what; escaped.
+    pub fn summary(&self) -> String {
+        describe_process(self)
+    }
+}
+
 /// A record in one line: who, where, since when, what, why, and its token.
 fn describe(record: &Record) -> String {
     let baton = record.baton.as_ref();
@@ -228,7 +244,7 @@ fn describe(record: &Record) -> String {
     let mut line = format!("pid {}{place}", record.pid);
     // Writing to a string can't fail.
     if let Some(started) = record.started() {
-        let _ = write!(line, " since {} ({})", clock::format(started), duration(clock::since(started)));
+        let _ = write!(line, " since {} ({})", clock::format(started), clock::spell(clock::since(started)));
     }
     if let Some(command) = &record.command {
         let _ = write!(line, ", `{}`", escape::text(command));
@@ -248,24 +264,12 @@ fn describe(record: &Record) -> String {
 fn describe_process(process: &Process) -> String {
     let mut line = format!("pid {} ({})", process.pid, escape::text(&process.user));
     if let Some(started) = process.started {
-        let _ = write!(line, " since {} ({})", clock::format(started), duration(clock::since(started)));
+        let _ = write!(line, " since {} ({})", clock::format(started), clock::spell(clock::since(started)));
     }
     if let Some(command) = &process.command {
         let _ = write!(line, ", `{}`", escape::text(command));
     }
     line
-}
-
-/// A duration for people, in its two largest units: `3 s`, `2 min 5 s`, `4 h 12 min`, `3 d 1 h`.
-fn duration(time: Duration) -> String {
-    let seconds = time.as_secs();
-    let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
-    match (days, hours, minutes) {
-        (0, 0, 0) => format!("{seconds} s"),
-        (0, 0, _) => format!("{minutes} min {} s", seconds % 60),
-        (0, _, _) => format!("{hours} h {} min", minutes % 60),
-        _ => format!("{days} d {} h", hours % 24),
-    }
 }
 
 /// A path as a shell takes it.
@@ -351,15 +355,6 @@ mod tests {
         let expected = "`/run/a.lock` is held by pid 7 (ci on ci-7) since 2026-01-31T09:30:00.000Z (";
         assert!(reason.starts_with(expected), "{reason}");
         assert!(reason.ends_with("), `deploy prod`, purpose: release 4, token 12"), "{reason}");
-    }
-
-    #[test]
-    fn durations_have_two_units() {
-        let text = |seconds| duration(Duration::from_secs(seconds));
-        assert_eq!(
-            [text(0), text(59), text(125), text(4 * 3600 + 12 * 60), text(3 * 86_400 + 3600)],
-            ["0 s", "59 s", "2 min 5 s", "4 h 12 min", "3 d 1 h"]
-        );
     }
 
     #[test]

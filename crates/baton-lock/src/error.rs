@@ -32,6 +32,8 @@ pub enum Error {
         path: PathBuf,
         /// What it is instead.
         reason: String,
+        /// What can be done about it.
+        hint: &'static str,
     },
     /// The same path is in use as a lock of the other naming, which would not exclude this one.
     #[error("{} is in use as a lock of the other naming: {reason}", escape::path(path))]
@@ -118,14 +120,11 @@ impl Error {
     /// What to do about it, in one line; the system's answer alone says it for some.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::Unsafe { hint, .. } => Some((*hint).to_owned()),
-            Self::NotALockFile { .. } => Some(
-                "nothing was changed; choose another path for the lock, or use flock naming (`--flock`) to lock this \
-                 very file without ever writing to it"
-                    .to_owned(),
-            ),
+            Self::Unsafe { hint, .. } | Self::NotALockFile { hint, .. } => Some((*hint).to_owned()),
             Self::OtherNaming { .. } => Some(
-                "let all users of this path agree on one naming: all with `--flock`, or all without".to_owned(),
+                "let all users of this path agree on one naming: all with `--flock`, or all without; to change over, \
+                 let them all use another path"
+                    .to_owned(),
             ),
             Self::Filesystem { kind, .. } => Some(format!(
                 "put the lock into a directory on a local disk; if every contender runs on this one machine, opt in \

@@ -70,11 +70,6 @@ pub(crate) fn judge(magic: u64, allowed: &[String]) -> Result<Reach, String> {
     if is_allowed { Ok(Reach::OptedIn) } else { Err(name) }
 }
 
-/// Does `/proc/locks` show another device number for files there than `stat` does?
-pub(crate) fn device_differs(magic: u64) -> bool {
-    [0x9123_683e, 0x794c_7630].contains(&magic)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -19,6 +19,7 @@ mod error;
 pub mod escape;
 mod filesystem;
 mod identity;
+pub mod inherit;
 mod lock;
 mod processes;
 mod record;
@@ -32,3 +33,8 @@ pub use error::{Error, ErrorKind};
 pub use lock::{Attempt, Held, Integrity, Lock, Malformed, Naming, Options, Outcome};
 pub use processes::Process;
 pub use record::{Details, Record};
+
+/// The README's example compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

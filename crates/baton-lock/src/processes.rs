@@ -5,14 +5,17 @@
 //! `/proc/PID/fdinfo` lists the locks that belong to it, inherited ones included.
 //!
 //! Processes of other users, and outside this pid namespace, are not to be seen; what is found is true, what is not found
-//! proves nothing. So this decides nothing but "in use" for records that no kernel lock speaks for.
+//! proves nothing. So this decides nothing, but where the kernel can't be asked who has a record open.
+//!
+//! Other processes' descriptors are told apart by `fdinfo`, and only one that must be ours by its inode number is looked at by
+//! `stat`: that would hang on a file of a filesystem whose server does not answer, which has nothing to do with the lock.
 
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use crate::identity::{self, TICKS_PER_SECOND};
-use crate::sys::{self, FileId, Handle};
+use crate::sys::{self, FileId, Handle, Stat};
 
 /// `/proc/locks` and `fdinfo` are read up to here, in bytes.
 const LISTING: usize = 1 << 20;
@@ -51,50 +54,104 @@ pub(crate) fn wall_time(ticks: u64) -> Option<SystemTime> {
     SystemTime::UNIX_EPOCH.checked_add(booted.checked_add(since_boot)?)
 }
 
-/// The processes that have a kernel lock on one of `files`, this one included.
-pub(crate) fn holding(files: &[FileId]) -> Vec<Process> {
-    pids().into_iter().filter(|&pid| holds(pid, files)).map(Process::describe).collect()
+/// A file as the kernel's tables name it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Listed {
+    id: FileId,
+    /// Its inode number there; on some overlays `stat` says another.
+    inode: u64,
+    /// Its device there, such as `08:01`; on btrfs and overlayfs `stat` says another.
+    device: String,
 }
 
-/// Does the process have a kernel lock on one of `files`?
-pub(crate) fn holds(pid: u32, files: &[FileId]) -> bool {
-    descriptors(pid)
-        .into_iter()
-        .any(|descriptor| descriptor.id.is_some_and(|id| files.contains(&id)) && descriptor.has_lock(pid))
+impl Listed {
+    /// How the kernel's tables name a file that is open here.
+    pub(crate) fn of(handle: &Handle, stat: &Stat) -> Self {
+        let own = FdInfo::read(sys::process_id(), &handle.as_raw_fd().to_string()).unwrap_or_default();
+        Self {
+            id: stat.id,
+            inode: own.inode.unwrap_or(stat.id.inode),
+            device: own.mount.and_then(mounted_device).unwrap_or_else(|| sys::device_text(stat.id.device)),
+        }
+    }
+}
+
+/// The device of the filesystem that is mounted by that number, from `/proc/self/mountinfo`, as `/proc/locks` spells it.
+fn mounted_device(mount: u64) -> Option<String> {
+    let listing = sys::read_path(Path::new("/proc/self/mountinfo"), LISTING).ok()?;
+    String::from_utf8_lossy(&listing).lines().find_map(|line| {
+        let mut fields = line.split_ascii_whitespace();
+        (fields.next()?.parse() == Ok(mount)).then_some(())?;
+        let (major, minor) = fields.nth(1)?.split_once(':')?;
+        Some(format!("{:02x}:{:02x}", major.parse::<u32>().ok()?, minor.parse::<u32>().ok()?))
+    })
+}
+
+/// Which lock of a file makes a process one that has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum By {
+    /// Any lock that belongs to one of its descriptors.
+    AnyLock,
+    /// The lock on byte 0 alone: that of a record's holder, not of one who judges it.
+    HolderByte,
+}
+
+/// The processes that have a kernel lock on one of `files`, this one included.
+pub(crate) fn holding(files: &[Listed]) -> Vec<Process> {
+    pids().into_iter().filter(|&pid| holds(pid, files, By::AnyLock)).map(Process::describe).collect()
+}
+
+/// Does the process have such a kernel lock on one of `files`?
+pub(crate) fn holds(pid: u32, files: &[Listed], by: By) -> bool {
+    descriptors(pid, files).into_iter().any(|descriptor| match by {
+        By::AnyLock => !descriptor.info.locks.is_empty(),
+        By::HolderByte => descriptor.info.locks.iter().any(|line| is_on_holder_byte(line)),
+    })
+}
+
+/// Reads a lock line of `fdinfo`, such as `1: OFDLCK ADVISORY  WRITE -1 08:01:131117 0 0`.
+fn is_on_holder_byte(line: &str) -> bool {
+    let fields: Vec<&str> = line.split_ascii_whitespace().collect();
+    fields.contains(&"OFDLCK") && fields.ends_with(&["0", "0"])
 }
 
 /// Does the process have the file open?
-pub(crate) fn has_open(pid: u32, file: FileId) -> bool {
-    descriptors(pid).iter().any(|descriptor| descriptor.id == Some(file))
+pub(crate) fn has_open(pid: u32, file: &Listed) -> bool {
+    !descriptors(pid, std::slice::from_ref(file)).is_empty()
 }
 
-/// Is the file open in any process, by another descriptor than this one of our own?
-pub(crate) fn others_have_open(own: &Handle, file: FileId) -> bool {
+/// Is the file open in any process that can be seen, this one included?
+pub(crate) fn is_open(file: &Listed) -> bool {
+    pids().into_iter().any(|pid| has_open(pid, file))
+}
+
+/// Is the file open in any process that can be seen, by another descriptor than this one of our own?
+pub(crate) fn others_have_open(own: &Handle, file: &Listed) -> bool {
     let (own_pid, own_number) = (sys::process_id(), own.as_raw_fd().to_string());
     pids().into_iter().any(|pid| {
-        descriptors(pid).iter().any(|descriptor| {
-            descriptor.id == Some(file) && !(pid == own_pid && descriptor.number == own_number)
-        })
+        descriptors(pid, std::slice::from_ref(file))
+            .iter()
+            .any(|descriptor| !(pid == own_pid && descriptor.number == own_number))
     })
 }
 
 /// Is the file locked by `flock`? Asked of `/proc/locks`, so that nobody is disturbed.
 ///
-/// btrfs and overlayfs show another device number there than `stat` does; with `device_differs` only the inode's number is
-/// compared. A lock can be hidden from this pid namespace, so "no" is no proof.
-pub(crate) fn is_flocked(file: FileId, device_differs: bool) -> bool {
+/// A lock can be hidden there: in a pid namespace other than the first, one whose taker has died or is of another
+/// namespace. So "no" is no proof.
+pub(crate) fn is_flocked(file: &Listed) -> bool {
     let listing = sys::read_path(Path::new("/proc/locks"), LISTING).unwrap_or_default();
-    String::from_utf8_lossy(&listing).lines().any(|line| is_flock_on(line, file, device_differs))
+    String::from_utf8_lossy(&listing).lines().any(|line| is_flock_on(line, file))
 }
 
 /// Reads a line such as `1: FLOCK  ADVISORY  WRITE 4127 08:01:131117 0 EOF`; `->` marks one who waits.
-fn is_flock_on(line: &str, file: FileId, device_differs: bool) -> bool {
+fn is_flock_on(line: &str, file: &Listed) -> bool {
     let mut fields = line.split_ascii_whitespace().skip(1);
     if fields.next() != Some("FLOCK") {
         return false;
     }
     let Some((device, inode)) = fields.nth(3).and_then(|place| place.rsplit_once(':')) else { return false };
-    inode.parse() == Ok(file.inode) && (device_differs || device == sys::device_text(file.device))
+    inode.parse() == Ok(file.inode) && device == file.device
 }
 
 /// This process, its parent, and so on up to the first one.
@@ -112,16 +169,39 @@ pub(crate) fn own_ancestry() -> Vec<u32> {
 /// One open descriptor of a process.
 struct Descriptor {
     number: String,
-    /// Which file it is open on; `None` if that can't be seen.
-    id: Option<FileId>,
+    info: FdInfo,
 }
 
-impl Descriptor {
-    /// Does a kernel lock belong to its open file description?
-    fn has_lock(&self, pid: u32) -> bool {
-        let path = proc(pid).join("fdinfo").join(&self.number);
-        let text = sys::read_path(&path, LISTING).unwrap_or_default();
-        String::from_utf8_lossy(&text).lines().any(|line| line.starts_with("lock:"))
+/// What `/proc/PID/fdinfo/N` says.
+#[derive(Debug, Default)]
+struct FdInfo {
+    /// The inode's number; not said by old kernels.
+    inode: Option<u64>,
+    /// The number of the mount that it was opened by.
+    mount: Option<u64>,
+    /// The locks that belong to the open file description, as `/proc/locks` has them.
+    locks: Vec<String>,
+}
+
+impl FdInfo {
+    fn read(pid: u32, number: &str) -> Option<Self> {
+        let bytes = sys::read_path(&proc(pid).join("fdinfo").join(number), LISTING).ok()?;
+        Some(Self::parse(&String::from_utf8_lossy(&bytes)))
+    }
+
+    fn parse(text: &str) -> Self {
+        let mut info = Self::default();
+        for line in text.lines() {
+            let Some((name, value)) = line.split_once(':') else { continue };
+            let value = value.trim();
+            match name {
+                "ino" => info.inode = value.parse().ok(),
+                "mnt_id" => info.mount = value.parse().ok(),
+                "lock" => info.locks.push(value.to_owned()),
+                _ => {}
+            }
+        }
+        info
     }
 }
 
@@ -133,16 +213,18 @@ fn pids() -> Vec<u32> {
     names(Path::new("/proc")).iter().filter_map(|name| name.parse().ok()).collect()
 }
 
-/// The descriptors of a process; none where they can't be seen.
-fn descriptors(pid: u32) -> Vec<Descriptor> {
+/// The descriptors of a process that are open on one of `files`; none where they can't be seen.
+fn descriptors(pid: u32, files: &[Listed]) -> Vec<Descriptor> {
     let directory = proc(pid).join("fd");
-    names(&directory)
-        .into_iter()
-        .map(|number| Descriptor {
-            id: sys::stat_path(&directory.join(&number)).ok().map(|stat| stat.id),
-            number,
-        })
-        .collect()
+    let on_one_of_them = |number: String| {
+        let info = FdInfo::read(pid, &number)?;
+        let can_be = |file: &&Listed| info.inode.is_none_or(|inode| inode == file.inode);
+        let mut candidates = files.iter().filter(can_be).peekable();
+        candidates.peek()?;
+        let id = sys::stat_path(&directory.join(&number)).ok()?.id;
+        candidates.any(|file| file.id == id).then_some(Descriptor { number, info })
+    };
+    names(&directory).into_iter().filter_map(on_one_of_them).collect()
 }
 
 fn names(directory: &Path) -> Vec<String> {
@@ -156,44 +238,70 @@ mod tests {
 
     use super::*;
 
-    fn identity_of(file: &File) -> FileId {
-        let path = PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()));
-        sys::stat_path(&path).expect("open").id
+    fn listed(file: &File) -> Listed {
+        let handle: Handle = file.try_clone().expect("cloned").into();
+        Listed::of(&handle, &sys::stat(&handle).expect("open"))
     }
 
     #[test]
     fn own_lock_is_found_and_an_open_file_without_one_is_not() {
         let file = tempfile::tempfile().expect("a file");
-        let id = identity_of(&file);
+        let files = [listed(&file)];
         let myself = std::process::id();
-        assert!(has_open(myself, id) && !holds(myself, &[id]));
+        assert!(has_open(myself, &files[0]) && !holds(myself, &files, By::AnyLock));
         file.lock().expect("locked");
-        assert!(holds(myself, &[id]) && is_flocked(id, false));
-        assert!(holding(&[id]).iter().any(|process| process.pid == myself));
+        assert!(holds(myself, &files, By::AnyLock) && is_flocked(&files[0]));
+        assert!(!holds(myself, &files, By::HolderByte), "an `flock` is not the lock on byte 0");
+        assert!(holding(&files).iter().any(|process| process.pid == myself));
         file.unlock().expect("unlocked");
-        assert!(!holds(myself, &[id]) && !is_flocked(id, false));
+        assert!(!holds(myself, &files, By::AnyLock) && !is_flocked(&files[0]));
+    }
+
+    #[test]
+    fn lock_on_byte_0_is_told_from_one_on_byte_1() {
+        for (range, is_holder) in [(sys::Range::Holder, true), (sys::Range::Judge, false)] {
+            let file = tempfile::tempfile().expect("a file");
+            let files = [listed(&file)];
+            let handle: Handle = file.into();
+            assert!(sys::try_lock_range(&handle, range).expect("locked"));
+            assert_eq!(holds(std::process::id(), &files, By::HolderByte), is_holder);
+        }
     }
 
     #[test]
     fn second_descriptor_of_this_process_counts_as_another() {
         let file = tempfile::tempfile().expect("a file");
-        let id = identity_of(&file);
+        let listed = listed(&file);
         let own: Handle = file.into();
-        assert!(!others_have_open(&own, id));
+        assert!(!others_have_open(&own, &listed));
         let _second = own.try_clone().expect("cloned");
-        assert!(others_have_open(&own, id));
+        assert!(others_have_open(&own, &listed));
+    }
+
+    #[test]
+    fn kernel_and_process_table_agree_on_who_has_a_file_open() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("file");
+        let own: Handle = File::create(&path).expect("created").into();
+        let listed = Listed::of(&own, &sys::stat(&own).expect("open"));
+        let both = || (sys::is_open_elsewhere(&own), others_have_open(&own, &listed));
+        assert_eq!(both(), (Ok(false), false));
+        let reader = File::open(&path).expect("opened");
+        assert_eq!(both(), (Ok(true), true));
+        drop(reader);
+        assert_eq!(both(), (Ok(false), false));
     }
 
     #[test]
     fn only_those_who_have_an_flock_count() {
-        let file = FileId { device: 0x801, inode: 131_117 };
-        let is = |line| is_flock_on(line, file, false);
+        let id = FileId { device: 0x801, inode: 131_117 };
+        let file = Listed { id, inode: 131_117, device: "08:01".to_owned() };
+        let is = |line| is_flock_on(line, &file);
         assert!(is("1: FLOCK  ADVISORY  WRITE 4127 08:01:131117 0 EOF"));
         assert!(!is("1: -> FLOCK  ADVISORY  WRITE 4127 08:01:131117 0 EOF"));
         assert!(!is("1: OFDLCK ADVISORY  WRITE -1 08:01:131117 0 0"));
         assert!(!is("1: FLOCK  ADVISORY  WRITE 4127 08:01:131118 0 EOF"));
         assert!(!is("1: FLOCK  ADVISORY  WRITE 4127 08:02:131117 0 EOF"));
-        assert!(is_flock_on("1: FLOCK  ADVISORY  WRITE 4127 00:2e:131117 0 EOF", file, true));
     }
 
     #[test]

@@ -71,6 +71,9 @@ pub struct Details {
     pub exec: bool,
     /// The lock was released cleanly and the record only keeps the token (flock naming).
     pub released: bool,
+    /// Whoever wrote this took over from a holder that left no readable record, and gave up before holding: it stands for
+    /// that one, and names nobody.
+    pub stands_for_unknown: bool,
 }
 
 /// Members that later versions of the ancestor may write, to be honoured when present.
@@ -104,6 +107,28 @@ impl Record {
     /// When the holder acquired the lock, if the record says it readably.
     pub fn started(&self) -> Option<SystemTime> {
         clock::parse(self.started_at.as_deref()?)
+    }
+
+    pub(crate) fn stands_for_unknown(&self) -> bool {
+        self.baton.as_ref().is_some_and(|baton| baton.stands_for_unknown)
+    }
+
+    /// The same, for a holder that left no readable record: whoever wrote this never held.
+    pub(crate) fn standing_for_unknown(&self) -> Self {
+        let mut standing = self.clone();
+        if let Some(baton) = &mut standing.baton {
+            baton.stands_for_unknown = true;
+        }
+        standing
+    }
+
+    /// The same, with a token that is not below `least`, if it has one at all.
+    pub(crate) fn with_token_from(&self, least: u64) -> Self {
+        let mut raised = self.clone();
+        if let Some(baton) = &mut raised.baton {
+            baton.token = Some(baton.token.unwrap_or(0).max(least));
+        }
+        raised
     }
 
     pub(crate) fn is_released(&self) -> bool {
@@ -150,6 +175,7 @@ impl Record {
                 purpose: baton.purpose.as_deref(),
                 exec: baton.exec.then_some(true),
                 released: baton.released.then_some(true),
+                stands_for_unknown: baton.stands_for_unknown.then_some(true),
             }),
         };
         // Only maps with keys that are not strings and failing writers can make this fail; there are none here.
@@ -184,6 +210,8 @@ struct WrittenDetails<'a> {
     exec: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     released: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stands_for_unknown: Option<bool>,
 }
 
 /// Redacts and limits a text that goes into a record.
@@ -202,7 +230,6 @@ pub(crate) fn limited(text: &str, most: usize) -> String {
 
 /// Says what the content of a file at the record's name means.
 pub(crate) fn classify(bytes: &[u8]) -> Content {
-    // A file that was not fsynced before a power cut may end in NULs instead of its text.
     let text = trim_nuls(bytes);
     if text.iter().all(u8::is_ascii_whitespace) {
         return Content::Incomplete;
@@ -214,7 +241,8 @@ pub(crate) fn classify(bytes: &[u8]) -> Content {
     }
 }
 
-fn trim_nuls(bytes: &[u8]) -> &[u8] {
+/// Without the NULs at its end: what a file that was not fsynced may have instead of its text after a power cut.
+pub(crate) fn trim_nuls(bytes: &[u8]) -> &[u8] {
     let end = bytes.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
     &bytes[..end]
 }
@@ -284,6 +312,7 @@ fn details(value: &Value) -> Option<Details> {
         purpose: Value,
         exec: Value,
         released: Value,
+        stands_for_unknown: Value,
     }
     let version = value.get("version")?.as_u64()?;
     let loose = Loose::deserialize(value).ok()?;
@@ -299,6 +328,7 @@ fn details(value: &Value) -> Option<Details> {
         purpose: text(loose.purpose),
         exec: loose.exec == Value::Bool(true),
         released: loose.released == Value::Bool(true),
+        stands_for_unknown: loose.stands_for_unknown == Value::Bool(true),
     })
 }
 

@@ -64,8 +64,13 @@ impl Place {
     }
 }
 
-/// Refuses what is no name: 1 to 100 of `A-Z a-z 0-9 . _ -`, no leading dot.
-pub(crate) fn check_name(name: &str) -> Result<(), &'static str> {
+/// Checks the name of a lock in the state directory, and of whatever else becomes part of a file name there: 1 to 100
+/// of A-Z a-z 0-9 . _ - without a leading dot.
+///
+/// # Errors
+///
+/// What is wrong with it, as the end of a sentence.
+pub fn check_name(name: &str) -> Result<(), &'static str> {
     if name.is_empty() {
         return Err("it is empty");
     }

@@ -5,6 +5,7 @@
 //! record of an ancestor's client that came in between, whose owner may live.
 
 use baton_itest::answers::{must_be_busy, must_be_fresh, must_hold, must_recover};
+use baton_itest::bystander::Bystander;
 use baton_itest::footprint::{Footprint, Watch, names_in};
 use baton_itest::handwritten::{NO_PROCESS, ancestors, put, put_record, with};
 use baton_itest::places::temporary;
@@ -120,6 +121,19 @@ fn displaced_record_of_a_living_ancestors_client_gets_its_name_back_and_is_busy(
     assert_eq!(seen.record.expect("its record").pid, owner.pid());
     assert_eq!(read(&path), displaced);
     assert_eq!(names_in(place.path()), ["a.lock", "a.lock.guard"], "the dead record it stood behind is gone");
+}
+
+/// The client had created its file and not yet written it when a publisher displaced it, and was killed.
+#[test]
+fn displaced_empty_file_that_its_client_is_about_to_write_gets_its_name_back() {
+    let (_place, path, left, lock) = left_over();
+    put(&left, "");
+    let client = Bystander::having_open(&left);
+    let before = Footprint::of(&left);
+    assert_eq!(must_be_busy(&lock).state, State::OpenElsewhere);
+    assert!(Footprint::of(&path).is_same_file_as(&before), "it was destroyed");
+    client.end();
+    assert!(matches!(must_be_busy(&lock).state, State::Incomplete { .. }), "it is young");
 }
 
 #[test]

@@ -41,16 +41,13 @@ impl PrivateNames for OwnNames {
 impl<N: PrivateNames> AtomicFile<N> {
     /// Removes what crashed writers left under private names. Errors are passed over: it harms nobody.
     pub(crate) fn sweep(&self) {
-        for name in sys::names_in(&self.directory).unwrap_or_default() {
+        let can_be = |name: &OsStr| self.names.is_left_over(&self.name, name, Duration::MAX);
+        for name in sys::names_in(&self.directory, can_be).unwrap_or_default() {
             self.sweep_one(&name);
         }
     }
 
     fn sweep_one(&self, name: &OsStr) {
-        // The cheapest question first: by the name alone it may already be none.
-        if !self.names.is_left_over(&self.name, name, Duration::MAX) {
-            return;
-        }
         let Ok(seen) = sys::stat_at(&self.directory, name) else { return };
         let age = sys::real_time().saturating_sub(seen.modified);
         let is_own = seen.kind == FileKind::Regular && seen.owner == sys::effective_user() && seen.links == 1;

@@ -1,8 +1,8 @@
 //! Steps 1 to 7, once: from nothing to a lock that is held, or the reason why not.
 //!
 //! Every way out unlocks explicitly what was locked: closing alone does not, if a child was forked meanwhile. What was
-//! published fresh is removed on the way out; what replaced a departed holder's record stays, unlocked, so that the
-//! unrepaired death is told to the next one.
+//! published is taken back on the way out, so that the next one finds what this one found: an unrepaired death is told to it,
+//! and with the record of who died.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,14 +14,14 @@ use super::handle::Setup;
 use super::held::{Held, Outcome, Parts};
 use super::judge::{self, Departed, Verdict};
 use super::naming::Naming;
-use super::publish::{Born, Desk, Publication, RecordMode};
+use super::publish::{Born, Desk, Found, Publication, RecordMode};
 use super::token;
 use crate::clock;
 use crate::diagnosis::State;
 use crate::error::Error;
 use crate::identity;
 use crate::record::{self, AncestorIdentity, Details, Record};
-use crate::sys::{self, Access, Errno};
+use crate::sys;
 
 /// What one round came to.
 #[derive(Debug)]
@@ -53,31 +53,19 @@ pub(crate) enum AtGuard {
 const JUDGEMENTS: u32 = 50;
 const JUDGEMENT_PAUSE: Duration = Duration::from_millis(2);
 
-/// A record that was published and taken back, whose place in the story the next round has to keep.
-#[derive(Debug)]
-pub(crate) struct TakenBack {
-    token: u64,
-    outcome: Outcome,
-}
-
-/// Goes through the steps once. `taken_back` carries what an earlier round found out and could not keep.
-pub(crate) fn round(
-    setup: &Arc<Setup>,
-    at_guard: AtGuard,
-    taken_back: &mut Option<TakenBack>,
-) -> Result<Round, Error> {
+/// Goes through the steps once.
+pub(crate) fn round(setup: &Arc<Setup>, at_guard: AtGuard) -> Result<Round, Error> {
     let directory = setup.directory()?; // step 1
     let Some(guard) = open_guard(setup, &directory)? else { return Ok(Round::StartOver) }; // step 2
     if let Some(busy) = lock_guard(setup, &directory, &guard, at_guard)? {
         return Ok(Round::Busy(busy)); // step 3
     }
     let guard = Locked(Some(guard));
-    if !directory.means(&setup.names.guard, guard.get().id) {
-        setup.forget_directory_if_moved(&directory);
+    if !directory.means(&setup.names.guard, &guard.get().handle, guard.get().id)? {
         return Ok(Round::StartOver);
     }
     companion::refuse(&directory, &setup.well_known, setup.naming, Some(guard.get()))?;
-    hold(setup, &directory, guard, taken_back)
+    hold(setup, &directory, guard)
 }
 
 /// The guard while it is locked; unlocked explicitly unless it goes into a [`Held`].
@@ -114,23 +102,19 @@ fn open_guard(setup: &Setup, directory: &Directory) -> Result<Option<Guard>, Err
 
 fn refuse_what_is_no_record(setup: &Setup, directory: &Directory) -> Result<(), Error> {
     let name = &setup.names.record;
-    let Some(seen) = directory.look(name)? else { return Ok(()) };
     if setup.naming == Naming::Flock {
         return Ok(());
     }
-    judge::check(directory, name, setup.rules(), &seen)?;
+    let Some((handle, _)) = judge::open_to_look(directory, name, setup.rules())? else { return Ok(()) };
     if setup.malformed == judge::Malformed::AgesOut {
         return Ok(());
     }
-    let content = sys::open_at(&directory.handle, name, Access::Read)
-        .and_then(|handle| sys::read_start(&handle, record::MAX_READ + 1));
-    match content {
-        Ok(bytes) if record::classify(&bytes) == record::Content::Foreign => {
-            Err(judge::not_a_lock_file(directory, name))
-        }
+    let bytes = sys::read_start(&handle, record::MAX_READ + 1)
+        .map_err(|errno| Error::io("read the record", &directory.path_of(name), errno))?;
+    match record::classify(&bytes) {
+        record::Content::Foreign => Err(judge::not_a_lock_file(directory, name)),
         // What else it may be is judged in step 4.
-        Ok(_) | Err(Errno::NOENT) => Ok(()),
-        Err(errno) => Err(Error::io("read the record", &directory.path_of(name), errno)),
+        _ => Ok(()),
     }
 }
 
@@ -152,12 +136,7 @@ fn lock_guard(
 }
 
 /// Steps 4 to 7, the guard being locked.
-fn hold(
-    setup: &Arc<Setup>,
-    directory: &Arc<Directory>,
-    guard: Locked,
-    taken_back: &mut Option<TakenBack>,
-) -> Result<Round, Error> {
+fn hold(setup: &Arc<Setup>, directory: &Arc<Directory>, guard: Locked) -> Result<Round, Error> {
     let last = token::last(guard.get(), directory, &setup.names, setup.naming)?;
     let desk = setup.desk(directory, guard.get());
     // Each further look is caused by somebody else's change or judgement, and their number is limited.
@@ -165,38 +144,41 @@ fn hold(
         if look > 0 {
             sys::pause(JUDGEMENT_PAUSE);
         }
-        let departed = match judge_record(setup, directory)? {
+        let departed = match judge_record(setup, directory, guard.get())? {
             Verdict::Busy(state, record) => return Ok(Round::Busy(Busy { state, record, at_guard: false })),
             Verdict::Changed => continue,
-            Verdict::OutOfReach(reason) => {
-                return conclude(
-                    setup,
-                    directory,
-                    guard,
-                    Acquired::recordless(setup, token::next(last), reason),
-                    taken_back,
-                );
+            Verdict::OutOfReach { reason, token } => {
+                let acquired = Acquired::recordless(setup, token::next(last.max(token)), reason);
+                return conclude(setup, directory, guard, acquired);
             }
             Verdict::Absent => None,
-            Verdict::Departed(departed) if desk.sweep(&departed) => continue,
+            // Nobody died, so that nobody left anything that matters.
+            Verdict::Departed(departed) if departed.is_released() => Some(departed),
+            Verdict::Departed(departed) if desk.sweep(&departed)? => continue,
             Verdict::Departed(departed) => Some(departed),
         };
-        let (outcome, token) = succession(departed.as_deref(), last, taken_back.as_ref());
+        let (outcome, token) = succession(departed.as_deref(), last);
         token::store(token, guard.get(), directory, &setup.names, setup.naming)?;
         let record = new_record(setup, token);
-        match desk.publish(&record.to_json(), departed.as_deref()) {
+        match desk.publish(record.to_json().as_bytes(), departed.as_deref()) {
             Ok(Publication::Done(born)) => {
-                let published = Some((born, departed.is_some()));
-                let acquired = Acquired { published, recordless: None, outcome, token, record };
                 // Only now may others judge what we replaced.
-                drop(departed);
-                return conclude(setup, directory, guard, acquired, taken_back);
+                let published = Some((born, departed.map_or(Found::Nothing, |departed| departed.found())));
+                let acquired = Acquired { published, recordless: None, outcome, token, record };
+                return conclude(setup, directory, guard, acquired);
             }
             Ok(Publication::JudgeAgain) => {}
             Err(error) => {
                 let Some(reason) = reason_to_do_without(setup.naming, &error) else { return Err(error) };
-                let acquired = Acquired { published: None, recordless: Some(reason), outcome, token, record };
-                return conclude(setup, directory, guard, acquired, taken_back);
+                // Without a record of one's own nobody can be told apart from the one before: never *recovered*.
+                let acquired = Acquired {
+                    published: None,
+                    recordless: Some(reason),
+                    outcome: Outcome::Fresh,
+                    token,
+                    record,
+                };
+                return conclude(setup, directory, guard, acquired);
             }
         }
     }
@@ -204,43 +186,38 @@ fn hold(
 }
 
 /// Step 4; in flock naming what can't be judged is done without.
-fn judge_record(setup: &Setup, directory: &Directory) -> Result<Verdict, Error> {
-    match judge::judge(directory, &setup.names.record, setup.rules()) {
-        Err(error @ (Error::Unsafe { .. } | Error::NotALockFile { .. })) if setup.naming == Naming::Flock => {
-            Ok(Verdict::OutOfReach(error.to_string()))
-        }
-        verdict => verdict,
+fn judge_record(setup: &Setup, directory: &Directory, guard: &Guard) -> Result<Verdict, Error> {
+    let name = &setup.names.record;
+    match setup.naming {
+        Naming::Record => judge::judge(directory, name, setup.rules()),
+        Naming::Flock => judge::judge_beside(directory, name, setup.rules(), &guard.stat),
     }
 }
 
 /// In flock naming a lock is held without a record where none can be written.
 fn reason_to_do_without(naming: Naming, error: &Error) -> Option<String> {
-    use std::io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem};
+    use std::io::ErrorKind::{InvalidFilename, PermissionDenied, ReadOnlyFilesystem};
     let Error::Io { source, .. } = error else { return None };
-    let is_forbidden = matches!(source.kind(), PermissionDenied | ReadOnlyFilesystem);
+    let is_forbidden = matches!(source.kind(), PermissionDenied | ReadOnlyFilesystem | InvalidFilename);
     (naming == Naming::Flock && is_forbidden).then(|| format!("{error}: {source}"))
 }
 
 /// How the lock is got, and step 5, from whom it is got.
-fn succession(departed: Option<&Departed>, last: u64, taken_back: Option<&TakenBack>) -> (Outcome, u64) {
+fn succession(departed: Option<&Departed>, last: u64) -> (Outcome, u64) {
     let Some(departed) = departed else { return (Outcome::Fresh, token::next(last)) };
-    let theirs = departed.record.as_ref().and_then(|record| record.token()).unwrap_or(0);
+    let theirs = departed.record.as_ref().map_or(0, |record| token::of(record));
     let token = token::next(last.max(theirs));
-    // Our own record of an earlier round stands for the one that it replaced.
-    match taken_back {
-        Some(ours) if ours.token == theirs => return (ours.outcome.clone(), token),
-        _ => {}
-    }
     if departed.is_released() {
         return (Outcome::Fresh, token);
     }
-    (Outcome::Recovered(departed.record.clone()), token)
+    let whose = departed.record.clone().filter(|_| !departed.stands_for_unknown());
+    (Outcome::Recovered(whose), token)
 }
 
 /// What steps 4 to 6 came to.
 struct Acquired {
-    /// With whether it replaced a departed one.
-    published: Option<(Born, bool)>,
+    /// With what it replaced.
+    published: Option<(Born, Found)>,
     recordless: Option<String>,
     outcome: Outcome,
     token: u64,
@@ -260,15 +237,9 @@ fn conclude(
     directory: &Arc<Directory>,
     guard: Locked,
     acquired: Acquired,
-    taken_back: &mut Option<TakenBack>,
 ) -> Result<Round, Error> {
-    let desk = setup.desk(directory, guard.get());
-    let is_named = directory.means(&setup.names.guard, guard.get().id)
-        && acquired.published.as_ref().is_none_or(|(born, _)| directory.means(&setup.names.record, born.id))
-        && directory.is_still_named();
-    let refused = companion::refuse(directory, &setup.well_known, setup.naming, Some(guard.get()));
-    if is_named && refused.is_ok() {
-        *taken_back = None;
+    let looked = look_again(setup, directory, guard.get(), acquired.published.as_ref());
+    if matches!(looked, Ok(true)) {
         let Acquired { published, recordless, outcome, token, record } = acquired;
         let parts = Parts {
             setup: Arc::clone(setup),
@@ -280,14 +251,25 @@ fn conclude(
         };
         return Ok(Round::Held(Held::new(parts, outcome, token)));
     }
-    if let Some((born, replaced)) = &acquired.published {
-        desk.take_back(born, *replaced);
-        if *replaced {
-            *taken_back = Some(TakenBack { token: acquired.token, outcome: acquired.outcome });
-        }
+    if let Some((born, found)) = &acquired.published {
+        setup.desk(directory, guard.get()).put_back(born, found, &acquired.record);
     }
-    setup.forget_directory_if_moved(directory);
-    refused.map(|()| Round::StartOver)
+    looked.map(|_| Round::StartOver)
+}
+
+/// Do all names still mean what is open, and is nobody there of the other naming?
+fn look_again(
+    setup: &Setup,
+    directory: &Directory,
+    guard: &Guard,
+    published: Option<&(Born, Found)>,
+) -> Result<bool, Error> {
+    let names = &setup.names;
+    let is_named = directory.means(&names.guard, &guard.handle, guard.id)?
+        && published.map_or(Ok(true), |(born, _)| directory.means(&names.record, &born.handle, born.id))?
+        && directory.is_still_named();
+    companion::refuse(directory, &setup.well_known, setup.naming, Some(guard))?;
+    Ok(is_named)
 }
 
 /// The record of this process, within its limits.
@@ -308,6 +290,7 @@ fn new_record(setup: &Setup, token: u64) -> Record {
             purpose: setup.purpose.clone(),
             exec: setup.ends_by_exec,
             released: false,
+            stands_for_unknown: false,
         }),
         ancestor: AncestorIdentity::default(),
     };
@@ -332,6 +315,6 @@ impl Setup {
                 writing_group: (guard.stat.mode & 0o020 != 0).then_some(guard.stat.group),
             },
         };
-        Desk { directory, names: &self.names, access, rules: self.rules() }
+        Desk { directory, names: &self.names, naming: self.naming, access, rules: self.rules() }
     }
 }

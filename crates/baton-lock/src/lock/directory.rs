@@ -7,11 +7,12 @@
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::naming::Names;
 use crate::error::Error;
 use crate::filesystem::{self, Reach};
-use crate::sys::{self, Errno, FileId, Handle, Stat};
+use crate::sys::{self, Access, Errno, FileId, Handle, Stat};
 
 /// An open directory that was found fit for a lock.
 #[derive(Debug)]
@@ -20,9 +21,12 @@ pub(crate) struct Directory {
     id: FileId,
     path: PathBuf,
     pub(crate) reach: Reach,
-    /// `/proc/locks` shows another device number than `stat` here.
-    pub(crate) device_differs: bool,
 }
+
+/// How often, and with what pause, a file is opened again that is being asked about: that takes some microseconds, unless
+/// whoever asks was interrupted.
+const MOMENTS: u32 = 50;
+const MOMENT: Duration = Duration::from_millis(1);
 
 const ANYONE_MAY_WRITE: u32 = 0o002;
 const STICKY: u32 = 0o1000;
@@ -38,13 +42,7 @@ impl Directory {
             .map_err(|errno| Error::io("ask for the filesystem of", path, errno))?;
         let reach = filesystem::judge(magic, allowed)
             .map_err(|kind| Error::Filesystem { path: path.to_owned(), kind })?;
-        Ok(Self {
-            handle,
-            id: stat.id,
-            path: path.to_owned(),
-            reach,
-            device_differs: filesystem::device_differs(magic),
-        })
+        Ok(Self { handle, id: stat.id, path: path.to_owned(), reach })
     }
 
     /// Does the path still lead here?
@@ -52,9 +50,30 @@ impl Directory {
         sys::stat_path(&self.path).is_ok_and(|stat| stat.id == self.id)
     }
 
-    /// Does a name in this directory mean the file `id`, which the caller has open?
-    pub(crate) fn means(&self, name: &OsStr, id: FileId) -> bool {
-        sys::stat_at(&self.handle, name).is_ok_and(|stat| stat.id == id)
+    /// Does a name in this directory mean the file `id`, which the caller has open as `handle`?
+    ///
+    /// An overlay can give a file another number while it is open (when a file of the lower layer with several links is
+    /// written to for the first time): so one that differs is compared with what the handle says now.
+    pub(crate) fn means(&self, name: &OsStr, handle: &Handle, id: FileId) -> Result<bool, Error> {
+        let Some(seen) = self.look(name)? else { return Ok(false) };
+        if seen.id == id {
+            return Ok(true);
+        }
+        let now = sys::stat(handle)
+            .map_err(|errno| Error::io("look at what had the name", &self.path_of(name), errno))?;
+        Ok(seen.id == now.id)
+    }
+
+    /// Opens a file of this directory. Refused for the moment in which somebody who judges it asks the kernel who has it open:
+    /// tried again then.
+    pub(crate) fn open_file(&self, name: &OsStr, access: Access) -> sys::Result<Handle> {
+        for _ in 0..MOMENTS {
+            match sys::open_at(&self.handle, name, access) {
+                Err(Errno::AGAIN) => sys::pause(MOMENT),
+                answer => return answer,
+            }
+        }
+        sys::open_at(&self.handle, name, access)
     }
 
     /// What a name means, if anything.
@@ -71,11 +90,11 @@ impl Directory {
         self.path.join(name)
     }
 
-    /// A temporary name beside the record that nobody else uses.
-    pub(crate) fn temporary(&self, names: &Names) -> Result<std::ffi::OsString, Error> {
+    /// A temporary name, for a file that is to get the name `of`, that nobody else uses.
+    pub(crate) fn temporary(&self, of: &OsStr) -> Result<std::ffi::OsString, Error> {
         let random =
             sys::random().map_err(|errno| Error::io("get a random number for", &self.path, errno))?;
-        Ok(names.temporary(random))
+        Ok(Names::temporary(of, random))
     }
 }
 

@@ -15,6 +15,8 @@ use std::ffi::OsStr;
 use super::directory::Directory;
 use super::naming::{Names, Naming};
 use crate::error::Error;
+use crate::filesystem::Reach;
+use crate::processes::Listed;
 use crate::sys::{self, Access, Errno, FileId, FileKind, Flock, Handle, Stat};
 
 /// The open guard.
@@ -75,7 +77,10 @@ impl Guard {
             Naming::Record => Access::CreateNew,
             Naming::Flock => Access::CreateShared,
         };
-        let temporary = directory.temporary(names)?;
+        if directory.reach == Reach::OptedIn {
+            must_exchange(directory, names)?;
+        }
+        let temporary = directory.temporary(&names.guard)?;
         let handle = sys::open_at(&directory.handle, &temporary, access).map_err(failed)?;
         let named = sys::stat(&handle)
             .and_then(|stat| sys::change_mode(&handle, stat.mode | OWN_MODE))
@@ -96,6 +101,11 @@ impl Guard {
             .map_err(|errno| Error::io("look at the guard", &directory.path_of(&names.guard), errno))?;
         check(directory, names, naming, &stat)?;
         Ok(Self { handle, id: stat.id, stat })
+    }
+
+    /// As the process table names it.
+    pub(crate) fn listed(&self) -> Listed {
+        Listed::of(&self.handle, &self.stat)
     }
 
     /// Tries to lock it.
@@ -145,6 +155,26 @@ fn check(directory: &Directory, names: &Names, naming: Naming, stat: &Stat) -> R
         (Naming::Flock, FileKind::Regular | FileKind::Directory) => Ok(()),
         (_, kind) => refuse(format!("it is {}", kind.describe()), "choose another path for the lock"),
     }
+}
+
+/// Tries the exchange of two names on two files of our own, on a filesystem that nobody vouches for. Without it the first hold
+/// would work, and nobody could ever take over from a dead holder.
+fn must_exchange(directory: &Directory, names: &Names) -> Result<(), Error> {
+    let failed = |errno| Error::io("try out the filesystem of", &directory.path_of(&names.guard), errno);
+    let two = [directory.temporary(&names.guard)?, directory.temporary(&names.guard)?];
+    let tried = two
+        .iter()
+        .try_for_each(|name| sys::open_at(&directory.handle, name, Access::CreateNew).map(drop))
+        .map_err(failed)
+        .and_then(|()| match sys::rename_exchange(&directory.handle, &two[0], &two[1]) {
+            Err(Errno::INVAL) => Err(unsupported(directory, &names.guard, Errno::INVAL)),
+            answer => answer.map_err(failed),
+        });
+    for name in &two {
+        // Empty, and our own: left behind they harm nobody.
+        let _ = sys::unlink(&directory.handle, name);
+    }
+    tried
 }
 
 fn user(id: u32) -> String {

@@ -10,7 +10,7 @@ use super::directory::Directory;
 use super::held::Held;
 use super::judge::{Malformed, Rules};
 use super::naming::{Names, Naming};
-use super::observe;
+use super::observe::{self, Depth};
 use super::wait::{self, Attempt, Limit};
 use crate::diagnosis::Observation;
 use crate::error::Error;
@@ -64,26 +64,15 @@ pub(crate) struct Setup {
 }
 
 impl Setup {
-    /// Step 1: the directory, opened at its first use.
+    /// Step 1: the directory, opened at its first use, and anew when the path leads elsewhere by then.
     pub(crate) fn directory(&self) -> Result<Arc<Directory>, Error> {
         let mut known = self.directory.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(directory) = &*known {
+        if let Some(directory) = known.as_ref().filter(|directory| directory.is_still_named()) {
             return Ok(Arc::clone(directory));
         }
         let directory = Arc::new(Directory::open(&self.parent, &self.allowed)?);
         *known = Some(Arc::clone(&directory));
         Ok(directory)
-    }
-
-    /// Makes the next use open the directory anew, if the path leads elsewhere by now.
-    pub(crate) fn forget_directory_if_moved(&self, directory: &Arc<Directory>) {
-        if directory.is_still_named() {
-            return;
-        }
-        let mut known = self.directory.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.as_ref().is_some_and(|known| Arc::ptr_eq(known, directory)) {
-            *known = None;
-        }
     }
 
     pub(crate) fn rules(&self) -> Rules {
@@ -275,12 +264,22 @@ impl Lock {
     /// If the directory can't be looked at, is on a filesystem without trustworthy locks, or the path is in use in the other
     /// naming. A missing directory is no error: a lock in it is free.
     pub fn observe(&self) -> Result<Observation, Error> {
-        observe::observe(&self.setup)
+        observe::observe(&self.setup, Depth::Processes)
+    }
+
+    /// Says what state the lock is in, without a look at the processes: cheap enough to be repeated. The observation's
+    /// `processes` are empty, and a lock that only a process of another pid namespace betrays may seem free.
+    ///
+    /// # Errors
+    ///
+    /// As [`observe`](Self::observe).
+    pub fn glance(&self) -> Result<Observation, Error> {
+        observe::observe(&self.setup, Depth::Files)
     }
 
     /// The pid of this process or of the nearest process above it that holds this lock: waiting for it would never end.
     pub fn held_by_own_ancestor(&self) -> Option<u32> {
-        let files = observe::files(&self.setup);
-        processes::own_ancestry().into_iter().find(|&pid| processes::holds(pid, &files))
+        let (files, by) = observe::holders_files(&self.setup);
+        processes::own_ancestry().into_iter().find(|&pid| processes::holds(pid, &files, by))
     }
 }

@@ -16,7 +16,7 @@ use super::directory::Directory;
 use super::guard::Guard;
 use super::handle::Setup;
 use super::naming::Naming;
-use super::publish::{Born, Publication};
+use super::publish::{Born, Found, Publication};
 use crate::error::Error;
 use crate::escape;
 use crate::record::Record;
@@ -79,8 +79,8 @@ pub(crate) struct Parts {
     pub(crate) setup: Arc<Setup>,
     pub(crate) directory: Arc<Directory>,
     pub(crate) guard: Guard,
-    /// With whether it replaced a departed one.
-    pub(crate) published: Option<(Born, bool)>,
+    /// With what it replaced.
+    pub(crate) published: Option<(Born, Found)>,
     pub(crate) recordless: Option<String>,
     pub(crate) record: Record,
 }
@@ -137,7 +137,7 @@ impl Held {
     ///
     /// # Errors
     ///
-    /// None so far; looking at a name that can't be looked at counts as its being gone.
+    /// [`Error::Io`] if a name can't be looked at, so that it can't be told.
     pub fn verify(&self) -> Result<Integrity, Error> {
         let parts = self.parts();
         let names = &parts.setup.names;
@@ -148,8 +148,10 @@ impl Held {
                 escape::path(path)
             )));
         }
-        let guard = parts.directory.means(&names.guard, parts.guard.id);
-        let record = parts.published.as_ref().map(|(born, _)| parts.directory.means(&names.record, born.id));
+        let guard = parts.directory.means(&names.guard, &parts.guard.handle, parts.guard.id)?;
+        let means_record =
+            |(born, _): &(Born, Found)| parts.directory.means(&names.record, &born.handle, born.id);
+        let record = parts.published.as_ref().map(means_record).transpose()?;
         let gone = |name| format!("{} was removed or replaced", escape::path(&parts.directory.path_of(name)));
         Ok(match (guard, record) {
             (true, Some(true) | None) => Integrity::Intact,
@@ -192,10 +194,10 @@ impl Held {
         let _ = self.end(End::Unclean);
     }
 
-    /// Ends the hold as if it had never been acquired, for a job that could not be started: got *fresh*, the record is
-    /// removed; got *recovered*, one stays for the next holder to find.
+    /// Ends the hold as if it had never been acquired, for a job that could not be started: the next holder is told what this
+    /// one was told, *recovered* with the same record included.
     pub fn undo(mut self) {
-        // As well as possible; a record that stays tells the next one *recovered*, which errs on the safe side.
+        // As well as possible; a record of ours that stays tells the next one *recovered*, which errs on the safe side.
         let _ = self.end(End::Undone);
     }
 
@@ -213,15 +215,18 @@ impl Held {
 impl Parts {
     /// Ends the record's part: what becomes of the file, then its lock.
     fn end_record(&self, end: End) -> Result<(), Error> {
-        let Some((born, replaced)) = &self.published else { return Ok(()) };
+        let Some((born, found)) = &self.published else { return Ok(()) };
         let desk = self.setup.desk(&self.directory, &self.guard);
         let ended = match (end, self.setup.naming) {
             (End::Unclean, _) => Ok(()),
-            (End::Undone, _) if *replaced => Ok(()),
-            (End::Clean | End::Undone, Naming::Record) => desk.try_remove_own(born),
-            (End::Clean | End::Undone, Naming::Flock) => {
+            (End::Undone, _) => {
+                desk.put_back(born, found, &self.record);
+                Ok(())
+            }
+            (End::Clean, Naming::Record) => desk.try_remove_own(born),
+            (End::Clean, Naming::Flock) => {
                 // The record keeps the token, so it stays, marked as released.
-                match desk.publish_over_own(&self.record.released().to_json(), born) {
+                match desk.publish_over_own(self.record.released().to_json().as_bytes(), born) {
                     Ok(Publication::Done(marked)) => {
                         marked.unlock();
                         Ok(())

@@ -17,11 +17,13 @@ use std::time::Duration;
 
 use super::ancestor;
 use super::directory::Directory;
+use super::publish::Found;
+use super::token;
 use crate::diagnosis::{AncestorState, State};
 use crate::error::Error;
 use crate::filesystem::Reach;
 use crate::identity;
-use crate::processes;
+use crate::processes::{self, Listed};
 use crate::record::{self, Content, Record};
 use crate::sys::{self, Access, Errno, FileId, FileKind, Flock, Handle, Range, Stat};
 
@@ -65,8 +67,13 @@ pub(crate) enum Verdict {
     Busy(State, Option<Box<Record>>),
     /// The name changed its meaning meanwhile, or somebody else judges: look again.
     Changed,
-    /// It can't be opened for writing: another user's, in flock naming, and nobody holds it.
-    OutOfReach(String),
+    /// In flock naming: no record can be published there, and nobody holds the one that is there.
+    OutOfReach {
+        /// Why not.
+        reason: String,
+        /// The token that can be read there, else zero.
+        token: u64,
+    },
 }
 
 /// A record whose holder is gone, with byte 1 of it locked, so that nobody else can come to the same verdict.
@@ -80,6 +87,11 @@ pub(crate) struct Departed {
 }
 
 impl Departed {
+    /// Does it stand for a holder that left no readable record?
+    pub(crate) fn stands_for_unknown(&self) -> bool {
+        self.record.as_ref().is_some_and(|record| record.stands_for_unknown())
+    }
+
     /// Was it marked as released, so that nobody died?
     pub(crate) fn is_released(&self) -> bool {
         self.record.as_ref().is_some_and(|record| record.is_released())
@@ -94,6 +106,17 @@ impl Departed {
     pub(crate) fn is(&self, stat: &Stat) -> bool {
         stat.id == self.id
             && sys::read_start(&self.handle, record::MAX_READ + 1).is_ok_and(|bytes| bytes == self.bytes)
+    }
+
+    /// What is to be put back if what replaces it is taken back.
+    pub(crate) fn found(mut self) -> Found {
+        if self.is_released() {
+            return Found::Nothing;
+        }
+        match self.record.take().filter(|record| !record.stands_for_unknown()) {
+            None => Found::Unreadable,
+            Some(record) => Found::Record { record, bytes: std::mem::take(&mut self.bytes) },
+        }
     }
 
     /// Lets others judge it again.
@@ -116,7 +139,7 @@ pub(crate) fn judge(directory: &Directory, name: &OsStr, rules: Rules) -> Result
     let Some(seen) = directory.look(name)? else { return Ok(Verdict::Absent) };
     check(directory, name, rules, &seen)?;
     let failed = |errno| Error::io("open the record", &directory.path_of(name), errno);
-    let handle = match sys::open_at(&directory.handle, name, Access::ReadWrite) {
+    let handle = match directory.open_file(name, Access::ReadWrite) {
         Ok(handle) => handle,
         Err(Errno::NOENT) => return Ok(Verdict::Changed),
         Err(Errno::ACCESS | Errno::PERM | Errno::ROFS) if rules.shared => {
@@ -137,10 +160,68 @@ pub(crate) fn judge(directory: &Directory, name: &OsStr, rules: Rules) -> Result
         let record = held_record(&departed.handle);
         return Ok(Verdict::Busy(State::Held, record));
     }
-    if !directory.means(name, stat.id) {
+    if !directory.means(name, &departed.handle, stat.id)? {
         return Ok(Verdict::Changed);
     }
     judge_content(directory, name, rules, departed, &stat)
+}
+
+/// Judges the record of flock naming: what can't be one of the lock's is done without, unless a holder has it locked.
+///
+/// A record counts only if whoever wrote it could have held the lock. Otherwise:
+///
+/// 1. The guard is P1's own, mode 0600, in a directory where everybody may create files. P2 can't open it, and can hold it never.
+/// 2. P2 creates a record beside it: busy for ever, or *recovered* from whomever P2 likes.
+pub(crate) fn judge_beside(
+    directory: &Directory,
+    name: &OsStr,
+    rules: Rules,
+    guard: &Stat,
+) -> Result<Verdict, Error> {
+    let out_of_reach = |reason| Ok(Verdict::OutOfReach { reason, token: 0 });
+    match directory.look(name) {
+        Ok(Some(seen)) if is_strangers(&seen, guard) => out_of_reach(format!(
+            "{} belongs to {}, who can't open the guard",
+            crate::escape::path(&directory.path_of(name)),
+            identity::user_name(seen.owner)
+        )),
+        Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::InvalidFilename => {
+            out_of_reach("with the ending `.holder` the name is too long for the filesystem".to_owned())
+        }
+        Err(error) => Err(error),
+        Ok(_) => match judge(directory, name, rules) {
+            Err(error @ (Error::Unsafe { .. } | Error::NotALockFile { .. })) => {
+                match held_all_the_same(directory, name)? {
+                    Some(handle) => Ok(Verdict::Busy(State::Held, held_record(&handle))),
+                    None => out_of_reach(error.to_string()),
+                }
+            }
+            verdict => verdict,
+        },
+    }
+}
+
+/// Can this file's owner not have held the lock?
+fn is_strangers(record: &Stat, guard: &Stat) -> bool {
+    const OTHERS_MAY_OPEN: u32 = 0o066;
+    let is_known = [sys::effective_user(), guard.owner, 0].contains(&record.owner);
+    !is_known && guard.mode & OTHERS_MAY_OPEN == 0
+}
+
+/// A file that can't be judged, such as one that got a second name, if a holder has it locked all the same.
+pub(crate) fn held_all_the_same(directory: &Directory, name: &OsStr) -> Result<Option<Handle>, Error> {
+    match directory.look(name)? {
+        Some(seen) if seen.kind == FileKind::Regular => {}
+        _ => return Ok(None),
+    }
+    let failed = |errno| Error::io("look at the record", &directory.path_of(name), errno);
+    let handle = match directory.open_file(name, Access::Read) {
+        Ok(handle) => handle,
+        Err(Errno::NOENT | Errno::ACCESS | Errno::PERM | Errno::LOOP) => return Ok(None),
+        Err(errno) => return Err(failed(errno)),
+    };
+    let is_held = sys::is_range_locked(&handle, Range::Holder).map_err(failed)?;
+    Ok(is_held.then_some(handle))
 }
 
 /// Somebody else has byte 1. If byte 0 is taken as well the answer is known already.
@@ -162,15 +243,13 @@ pub(crate) fn held_record(handle: &Handle) -> Option<Box<Record>> {
 /// Looks at a record that can't be opened for writing: only whether it is held can be told.
 fn glance(directory: &Directory, name: &OsStr, rules: Rules) -> Result<Verdict, Error> {
     let path = directory.path_of(name);
-    let handle = match sys::open_at(&directory.handle, name, Access::Read) {
+    let handle = match directory.open_file(name, Access::Read) {
         Ok(handle) => handle,
         Err(Errno::NOENT) => return Ok(Verdict::Changed),
         // The guard is locked by us and the record says nothing: the guard alone has to do.
         Err(Errno::ACCESS | Errno::PERM) => {
-            return Ok(Verdict::OutOfReach(format!(
-                "{} belongs to another user",
-                crate::escape::path(&path)
-            )));
+            let reason = format!("{} belongs to another user", crate::escape::path(&path));
+            return Ok(Verdict::OutOfReach { reason, token: 0 });
         }
         Err(errno) => return Err(Error::io("open the record", &path, errno)),
     };
@@ -180,11 +259,13 @@ fn glance(directory: &Directory, name: &OsStr, rules: Rules) -> Result<Verdict, 
     if sys::is_range_locked(&handle, Range::Holder).map_err(failed)? {
         return Ok(Verdict::Busy(State::Held, held_record(&handle)));
     }
-    Ok(Verdict::OutOfReach(format!(
-        "{} belongs to {} and can't be written",
-        crate::escape::path(&path),
-        identity::user_name(stat.owner)
-    )))
+    if !directory.means(name, &handle, stat.id)? {
+        return Ok(Verdict::Changed);
+    }
+    let owner = identity::user_name(stat.owner);
+    let reason = format!("{} belongs to {owner} and can't be written", crate::escape::path(&path));
+    let token = held_record(&handle).map_or(0, |record| token::of(&record));
+    Ok(Verdict::OutOfReach { reason, token })
 }
 
 /// Refuses what can't be a record, by what `fstat` says; nothing of it was read.
@@ -235,6 +316,11 @@ fn judge_content(
             departed.record = Some(Box::new(record));
             Ok(Verdict::Departed(departed))
         }
+        // In flock naming no client of a lock writes anything but whole records of Baton's, except when the power fails.
+        Content::Ancestor(_) if rules.shared => Err(not_a_lock_file(directory, name)),
+        Content::Incomplete if rules.shared && stat.owner != sys::effective_user() => {
+            Err(not_a_lock_file(directory, name))
+        }
         Content::Ancestor(record) => Ok(judge_ancestor(directory, departed, record)),
         Content::Incomplete => Ok(judge_incomplete(departed, stat)),
         Content::Foreign if rules.malformed == Malformed::AgesOut => Ok(judge_incomplete(departed, stat)),
@@ -246,6 +332,8 @@ pub(crate) fn not_a_lock_file(directory: &Directory, name: &OsStr) -> Error {
     Error::NotALockFile {
         path: directory.path_of(name),
         reason: "no client of a lock has written its content".to_owned(),
+        hint: "nothing was changed; choose another path for the lock, or use flock naming (`--flock`) to lock this very \
+               file without ever writing to it",
     }
 }
 
@@ -266,7 +354,7 @@ fn judge_ancestor(directory: &Directory, mut departed: Box<Departed>, record: Re
     }
     match in_use(&departed) {
         // An ancestor's client keeps its descriptor: whatever the clocks say, this one lives.
-        Some(State::OpenElsewhere) if processes::has_open(record.pid, departed.id) => {
+        Some(State::OpenElsewhere) if has_open(record.pid, &departed) => {
             Verdict::Busy(State::Ancestor(AncestorState::Alive), Some(record))
         }
         Some(state) => Verdict::Busy(state, Some(record)),
@@ -275,6 +363,11 @@ fn judge_ancestor(directory: &Directory, mut departed: Box<Departed>, record: Re
             Verdict::Departed(departed)
         }
     }
+}
+
+fn has_open(pid: u32, departed: &Departed) -> bool {
+    sys::stat(&departed.handle)
+        .is_ok_and(|stat| processes::has_open(pid, &Listed::of(&departed.handle, &stat)))
 }
 
 fn judge_incomplete(departed: Box<Departed>, stat: &Stat) -> Verdict {
@@ -298,20 +391,52 @@ pub(crate) fn ages_out_in(stat: &Stat) -> Option<Duration> {
 }
 
 /// Does anybody use this file in another way than Baton does: by `flock`, or by having it open? An exclusive `flock` is kept on
-/// it until it is replaced. Looked at a few times, since whoever reads it has it open for a moment.
+/// it until it is replaced.
 fn in_use(departed: &Departed) -> Option<State> {
-    let mut state = None;
-    for round in 0..MOMENTS {
+    used(&departed.handle)
+}
+
+/// The same of any file.
+pub(crate) fn used(handle: &Handle) -> Option<State> {
+    if for_more_than_a_moment(|| sys::flock(handle, Flock::TryExclusive).is_err()) {
+        return Some(State::ForeignFlock);
+    }
+    for_more_than_a_moment(|| is_open_elsewhere(handle)).then_some(State::OpenElsewhere)
+}
+
+/// Is it still so when looked at a few times? Whoever just reads a file has it open for a moment.
+pub(crate) fn for_more_than_a_moment(is_so: impl Fn() -> bool) -> bool {
+    (0..MOMENTS).all(|round| {
         if round > 0 {
             sys::pause(MOMENT);
         }
-        state = match sys::flock(&departed.handle, Flock::TryExclusive) {
-            Err(_) => Some(State::ForeignFlock),
-            Ok(()) if processes::others_have_open(&departed.handle, departed.id) => {
-                Some(State::OpenElsewhere)
-            }
-            Ok(()) => return None,
-        };
-    }
-    state
+        is_so()
+    })
+}
+
+/// The kernel knows of everybody; the process table, which stands in where it does not say, of those that can be seen.
+fn is_open_elsewhere(handle: &Handle) -> bool {
+    sys::is_open_elsewhere(handle).unwrap_or_else(|_| {
+        let Ok(stat) = sys::stat(handle) else { return true };
+        processes::others_have_open(handle, &Listed::of(handle, &stat))
+    })
+}
+
+/// Opens the record for reading, as step 4 does: looked at first, and looked at again. `None`: nothing has the name.
+pub(crate) fn open_to_look(
+    directory: &Directory,
+    name: &OsStr,
+    rules: Rules,
+) -> Result<Option<(Handle, Stat)>, Error> {
+    let Some(seen) = directory.look(name)? else { return Ok(None) };
+    check(directory, name, rules, &seen)?;
+    let failed = |errno| Error::io("open the record", &directory.path_of(name), errno);
+    let handle = match directory.open_file(name, Access::Read) {
+        Ok(handle) => handle,
+        Err(Errno::NOENT) => return Ok(None),
+        Err(errno) => return Err(failed(errno)),
+    };
+    let stat = sys::stat(&handle).map_err(failed)?;
+    check(directory, name, rules, &stat)?;
+    Ok(Some((handle, stat)))
 }

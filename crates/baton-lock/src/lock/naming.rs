@@ -5,7 +5,8 @@
 //! | guard | `P.guard` | `P` |
 //! | record | `P` | `P.holder` |
 //! | companion, the file of the other naming that is looked at | `P.holder` | `P`, `P.guard` |
-//! | temporaries | `.P.<16 hex digits>.tmp` | `.P.holder.<16 hex digits>.tmp` |
+//! | temporaries of the record | `.P.<16 hex digits>.tmp` | `.P.holder.<16 hex digits>.tmp` |
+//! | temporaries of the guard | `.P.guard.<16 hex digits>.tmp` | `.P.<16 hex digits>.tmp` |
 
 use std::ffi::{OsStr, OsString};
 
@@ -47,23 +48,25 @@ impl Names {
         }
     }
 
-    /// A new private name for a file that is to become the record.
-    pub(crate) fn temporary(&self, random: u64) -> OsString {
+    /// The private name for a file that is to become the record or the guard, as which it is given.
+    pub(crate) fn temporary(of: &OsStr, random: u64) -> OsString {
         let mut name = OsString::from(".");
-        name.push(&self.record);
+        name.push(of);
         name.push(format!(".{random:016x}.tmp"));
         name
     }
 
-    /// Is this a name that [`temporary`](Self::temporary) makes?
-    pub(crate) fn is_temporary(&self, name: &OsStr) -> bool {
+    /// Is this a name that [`temporary`](Self::temporary) makes of `of`?
+    pub(crate) fn is_temporary(of: &OsStr, name: &OsStr) -> bool {
         let unique = name
             .as_encoded_bytes()
             .strip_prefix(b".")
-            .and_then(|rest| rest.strip_prefix(self.record.as_encoded_bytes()))
+            .and_then(|rest| rest.strip_prefix(of.as_encoded_bytes()))
             .and_then(|rest| rest.strip_prefix(b"."))
             .and_then(|rest| rest.strip_suffix(b".tmp"));
-        unique.is_some_and(|unique| unique.len() == 16 && unique.iter().all(u8::is_ascii_hexdigit))
+        unique.is_some_and(|unique| {
+            unique.len() == 16 && unique.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+        })
     }
 }
 
@@ -89,13 +92,19 @@ mod tests {
 
     #[test]
     fn only_own_temporaries_are_recognised() {
-        let names = Names::new(Naming::Record, OsStr::new("a.lock"));
-        assert!(names.is_temporary(&names.temporary(0)));
-        assert!(names.is_temporary(&names.temporary(u64::MAX)));
-        for other in
-            [".a.lock.0123.tmp", "a.lock", ".b.lock.0123456789abcdef.tmp", ".a.lock.0123456789abcdeg.tmp"]
-        {
-            assert!(!names.is_temporary(OsStr::new(other)), "{other}");
+        let record = OsStr::new("a.lock");
+        let is_temporary = |name: &OsStr| Names::is_temporary(record, name);
+        assert!(is_temporary(&Names::temporary(record, 0)));
+        assert!(is_temporary(&Names::temporary(record, u64::MAX)));
+        assert!(!is_temporary(&Names::temporary(OsStr::new("a.lock.guard"), 0)), "a guard's");
+        for other in [
+            ".a.lock.0123.tmp",
+            "a.lock",
+            ".b.lock.0123456789abcdef.tmp",
+            ".a.lock.0123456789abcdeg.tmp",
+            ".a.lock.0123456789ABCDEF.tmp",
+        ] {
+            assert!(!is_temporary(OsStr::new(other)), "{other}");
         }
     }
 }

@@ -4,8 +4,6 @@
 //! the record is asked for with `F_OFD_GETLK`; a foreign `flock` is read from `/proc/locks` and from the descriptors of the
 //! processes that can be seen. Contents decide nothing where the kernel can be asked.
 
-use std::ffi::OsStr;
-
 use super::ancestor::{self, Life};
 use super::companion;
 use super::directory::Directory;
@@ -16,17 +14,26 @@ use super::naming::Naming;
 use crate::diagnosis::{AncestorState, Observation, State};
 use crate::error::Error;
 use crate::filesystem::Reach;
-use crate::processes::{self, Process};
+use crate::processes::{self, By, Listed, Process};
 use crate::record::{self, Content, Record};
-use crate::sys::{self, Access, Errno, FileId, Handle, Range, Stat};
+use crate::sys::{self, Handle, Range, Stat};
 
 /// A state and the record that goes with it.
 type Seen = (State, Option<Box<Record>>);
 
+/// How much is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Depth {
+    /// The lock's files and their locks.
+    Files,
+    /// Also every process that can be seen.
+    Processes,
+}
+
 /// Observes a lock.
-pub(crate) fn observe(setup: &Setup) -> Result<Observation, Error> {
+pub(crate) fn observe(setup: &Setup, depth: Depth) -> Result<Observation, Error> {
     let (seen, processes) = match Directory::open(&setup.parent, &setup.allowed) {
-        Ok(directory) => look(setup, &directory)?,
+        Ok(directory) => look(setup, &directory, depth)?,
         Err(error) => (state_of(error)?, Vec::new()),
     };
     let (state, record) = seen;
@@ -44,133 +51,183 @@ fn state_of(error: Error) -> Result<Seen, Error> {
     }
 }
 
-/// The files whose locks make somebody a holder.
-pub(crate) fn files(setup: &Setup) -> Vec<FileId> {
-    let Ok(directory) = Directory::open(&setup.parent, &setup.allowed) else { return Vec::new() };
-    identities(setup, &directory)
+/// The files whose locks make somebody a holder, and which lock of theirs does: byte 0 of the record, if that is locked; else
+/// any on the guard, which whoever just tries has for a moment too.
+pub(crate) fn holders_files(setup: &Setup) -> (Vec<Listed>, By) {
+    let Ok(directory) = Directory::open(&setup.parent, &setup.allowed) else {
+        return (Vec::new(), By::AnyLock);
+    };
+    let record = open_record(setup, &directory).ok().flatten();
+    if let Some((handle, stat)) = record
+        && sys::is_range_locked(&handle, Range::Holder).unwrap_or(false)
+    {
+        return (vec![Listed::of(&handle, &stat)], By::HolderByte);
+    }
+    let guard = Guard::open_to_look(&directory, &setup.names, setup.naming).ok().flatten();
+    (guard.iter().map(Guard::listed).collect(), By::AnyLock)
 }
 
-fn identities(setup: &Setup, directory: &Directory) -> Vec<FileId> {
-    let names = [&setup.names.guard, &setup.names.record];
-    names.into_iter().filter_map(|name| Some(directory.look(name).ok()??.id)).collect()
-}
-
-fn look(setup: &Setup, directory: &Directory) -> Result<(Seen, Vec<Process>), Error> {
+fn look(setup: &Setup, directory: &Directory, depth: Depth) -> Result<(Seen, Vec<Process>), Error> {
     let guard = match Guard::open_to_look(directory, &setup.names, setup.naming) {
         Ok(guard) => guard,
         Err(error) => return Ok((state_of(error)?, Vec::new())),
     };
     companion_in_use(setup, directory, guard.as_ref())?;
-    let processes = processes::holding(&identities(setup, directory));
+    let guard = guard.map(|guard| guard.listed());
+    let record = listed_record(setup, directory);
+    let files: Vec<Listed> = guard.iter().chain(&record).cloned().collect();
+    let processes = match depth {
+        Depth::Files => Vec::new(),
+        Depth::Processes => processes::holding(&files),
+    };
     let is_guard_locked = guard.is_some_and(|guard| {
-        processes::is_flocked(guard.id, directory.device_differs)
-            || processes.iter().any(|process| processes::holds(process.pid, &[guard.id]))
+        let guard = [guard];
+        processes::is_flocked(&guard[0])
+            || processes.iter().any(|process| processes::holds(process.pid, &guard, By::AnyLock))
     });
-    let seen = match at_record(setup, directory) {
+    let seen = match (at_record(setup, directory, depth), setup.naming) {
         // What an acquirer finds in the way decides, not who happens to be there before it.
-        Ok((state @ (State::Free | State::LeftOver), record)) if is_guard_locked => match setup.naming {
-            Naming::Record => (State::Acquiring, record.filter(|_| state == State::Free)),
-            Naming::Flock => (State::ForeignFlock, None),
+        (Ok((State::Free | State::LeftOver | State::ForeignFlock, record)), Naming::Record)
+            if is_guard_locked =>
+        {
+            (State::Acquiring, record.filter(|record| record.baton.is_none()))
+        }
+        (Ok((State::Free | State::LeftOver, _)), Naming::Flock) if is_guard_locked => {
+            (State::ForeignFlock, None)
+        }
+        (Ok(seen), _) => seen,
+        // A record that got a second name, say, may be a holder's all the same; it is looked at only behind a locked guard.
+        (Err(Error::Unsafe { .. }), _) if is_guard_locked => match behind_locked_guard(setup, directory) {
+            (State::Acquiring, _) if setup.naming == Naming::Flock => (State::ForeignFlock, None),
+            seen => seen,
         },
-        Ok(seen) => seen,
-        Err(error) => state_of(error)?,
+        // What can't be a record is done without in flock naming.
+        (Err(Error::Unsafe { .. } | Error::NotALockFile { .. }), Naming::Flock) => {
+            let state = if is_guard_locked { State::ForeignFlock } else { State::Free };
+            (state, None)
+        }
+        (Err(error), _) => state_of(error)?,
     };
     Ok((seen, processes))
+}
+
+/// The record as the process table names it, whoever wrote it.
+fn listed_record(setup: &Setup, directory: &Directory) -> Option<Listed> {
+    let (handle, stat) = open_record(setup, directory).ok()??;
+    Some(Listed::of(&handle, &stat))
+}
+
+fn open_record(setup: &Setup, directory: &Directory) -> Result<Option<(Handle, Stat)>, Error> {
+    judge::open_to_look(directory, &setup.names.record, setup.rules())
 }
 
 /// Refuses a path that is in use in the other naming, without trying any lock.
 fn companion_in_use(setup: &Setup, directory: &Directory, guard: Option<&Guard>) -> Result<(), Error> {
     match setup.naming {
         Naming::Record => companion::refuse(directory, &setup.well_known, setup.naming, guard),
-        Naming::Flock => companion::refuse_record(directory, &setup.well_known, guard),
+        Naming::Flock => {
+            companion::refuse_record(directory, &setup.well_known, guard)?;
+            companion::refuse_flocked_guard(directory, &setup.well_known)
+        }
     }
 }
 
 /// What the record says while somebody else has the guard locked: who holds the lock, or that somebody acquires it.
 pub(crate) fn behind_locked_guard(setup: &Setup, directory: &Directory) -> Seen {
-    let Ok(handle) = sys::open_at(&directory.handle, &setup.names.record, Access::Read) else {
-        return (State::Acquiring, None);
-    };
-    if !sys::is_range_locked(&handle, Range::Holder).unwrap_or(false) {
-        return (State::Acquiring, None);
+    match judge::held_all_the_same(directory, &setup.names.record) {
+        Ok(Some(handle)) => (State::Held, judge::held_record(&handle)),
+        Ok(None) | Err(_) => (State::Acquiring, None),
     }
-    (State::Held, judge::held_record(&handle))
 }
 
 /// What the record's name means, without taking anything.
-fn at_record(setup: &Setup, directory: &Directory) -> Result<Seen, Error> {
+fn at_record(setup: &Setup, directory: &Directory, depth: Depth) -> Result<Seen, Error> {
     let name = setup.names.record.as_os_str();
-    let Some(seen) = directory.look(name)? else { return Ok((State::Free, None)) };
-    judge::check(directory, name, setup.rules(), &seen)?;
-    let handle = match sys::open_at(&directory.handle, name, Access::Read) {
-        Ok(handle) => handle,
-        Err(Errno::NOENT) => return Ok((State::Free, None)),
-        // Another user's in flock naming: what the guard says is all there is to know.
-        Err(Errno::ACCESS | Errno::PERM) if setup.naming == Naming::Flock => return Ok((State::Free, None)),
-        Err(errno) => return Err(Error::io("open the record", &directory.path_of(name), errno)),
+    let (handle, stat) = match open_record(setup, directory) {
+        Ok(Some(opened)) => opened,
+        Ok(None) => return Ok((State::Free, None)),
+        // Another user's, or none can be there: what the guard says is all there is to know.
+        Err(Error::Io { source, .. }) if setup.naming == Naming::Flock && is_out_of_reach(&source) => {
+            return Ok((State::Free, None));
+        }
+        Err(error) => return Err(error),
     };
     let failed = |errno| Error::io("look at the record", &directory.path_of(name), errno);
-    let stat = sys::stat(&handle).map_err(failed)?;
-    judge::check(directory, name, setup.rules(), &stat)?;
     if sys::is_range_locked(&handle, Range::Holder).map_err(failed)? {
         return Ok((State::Held, judge::held_record(&handle)));
     }
     let bytes = sys::read_start(&handle, record::MAX_READ + 1).map_err(failed)?;
-    unheld(setup, directory, name, &handle, &stat, record::classify(&bytes))
+    let file = Listed::of(&handle, &stat);
+    // Kept open, it would look to others who look as if somebody used it.
+    drop(handle);
+    unheld(setup, directory, &Unheld { file, stat, depth }, record::classify(&bytes))
 }
 
-/// What a record means that no Baton holder has locked.
-fn unheld(
-    setup: &Setup,
-    directory: &Directory,
-    name: &OsStr,
-    handle: &Handle,
-    stat: &Stat,
-    content: Content,
-) -> Result<Seen, Error> {
+fn is_out_of_reach(error: &std::io::Error) -> bool {
+    matches!(error.kind(), std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::InvalidFilename)
+}
+
+/// A record that no Baton holder has locked.
+struct Unheld {
+    file: Listed,
+    stat: Stat,
+    depth: Depth,
+}
+
+impl Unheld {
+    /// Does anybody use it in another way than Baton does, as far as that can be seen?
+    fn in_use(&self) -> Option<State> {
+        if processes::is_flocked(&self.file) {
+            return Some(State::ForeignFlock);
+        }
+        let is_open = self.depth == Depth::Processes
+            && judge::for_more_than_a_moment(|| processes::is_open(&self.file));
+        is_open.then_some(State::OpenElsewhere)
+    }
+}
+
+/// What it means.
+fn unheld(setup: &Setup, directory: &Directory, found: &Unheld, content: Content) -> Result<Seen, Error> {
+    let name = setup.names.record.as_os_str();
     match content {
         Content::Baton(record) if record.is_released() => Ok((State::Free, None)),
         Content::Baton(record) => {
             let is_elsewhere = directory.reach == Reach::OptedIn && judge::is_other_hosts(&record);
             let state = if is_elsewhere { State::OtherHost } else { State::LeftOver };
-            Ok((state, Some(Box::new(record))))
+            let record = Some(Box::new(record)).filter(|record| !record.stands_for_unknown());
+            Ok((state, record))
         }
+        Content::Ancestor(_) if setup.naming == Naming::Flock => Err(judge::not_a_lock_file(directory, name)),
         Content::Ancestor(record) => {
-            let state = ancestors(directory, &record, handle, stat);
+            let state = ancestors(directory, &record, found);
             Ok((state, Some(Box::new(record))))
         }
         Content::Foreign if setup.malformed == Malformed::Refused => {
             Err(judge::not_a_lock_file(directory, name))
         }
-        Content::Incomplete | Content::Foreign => Ok((incomplete(directory, handle, stat), None)),
+        Content::Incomplete | Content::Foreign => Ok((incomplete(found), None)),
     }
 }
 
-fn ancestors(directory: &Directory, record: &Record, handle: &Handle, stat: &Stat) -> State {
+fn ancestors(directory: &Directory, record: &Record, found: &Unheld) -> State {
     if directory.reach == Reach::OptedIn {
         return State::Ancestor(AncestorState::Unverified);
     }
-    match (ancestor::judge(record), in_use(directory, handle, stat)) {
-        (Life::Held(state), _) => State::Ancestor(state),
-        (Life::Departed, Some(State::OpenElsewhere)) if processes::has_open(record.pid, stat.id) => {
+    if let Life::Held(state) = ancestor::judge(record) {
+        return State::Ancestor(state);
+    }
+    match found.in_use() {
+        Some(State::OpenElsewhere) if processes::has_open(record.pid, &found.file) => {
             State::Ancestor(AncestorState::Alive)
         }
-        (Life::Departed, Some(state)) => state,
-        (Life::Departed, None) => State::LeftOver,
+        Some(state) => state,
+        None => State::LeftOver,
     }
 }
 
-fn incomplete(directory: &Directory, handle: &Handle, stat: &Stat) -> State {
-    match (in_use(directory, handle, stat), judge::ages_out_in(stat)) {
-        (Some(state), _) => state,
-        (None, Some(left)) => State::Incomplete { ages_out_in: left },
-        (None, None) => State::LeftOver,
+fn incomplete(found: &Unheld) -> State {
+    match judge::ages_out_in(&found.stat) {
+        Some(left) => found.in_use().unwrap_or(State::Incomplete { ages_out_in: left }),
+        None => found.in_use().unwrap_or(State::LeftOver),
     }
-}
-
-fn in_use(directory: &Directory, handle: &Handle, stat: &Stat) -> Option<State> {
-    if processes::is_flocked(stat.id, directory.device_differs) {
-        return Some(State::ForeignFlock);
-    }
-    processes::others_have_open(handle, stat.id).then_some(State::OpenElsewhere)
 }

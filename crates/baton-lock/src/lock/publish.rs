@@ -17,10 +17,13 @@ use std::ffi::{OsStr, OsString};
 use super::directory::Directory;
 use super::guard::unsupported;
 use super::judge::{self, Departed, Rules};
-use super::naming::Names;
+use super::naming::{Names, Naming};
 use crate::error::Error;
-use crate::record::{self, Content};
-use crate::sys::{self, Access, Errno, FileId, Handle, Range};
+use crate::record::{self, Content, Record};
+use crate::sys::{self, Access, Errno, FileId, Flock, Handle, Range};
+
+/// How often a record of our own is written again because somebody who sweeps was faster to lock it.
+const WRITINGS: u32 = 10;
 
 /// A record under its private name or published, byte 0 locked.
 #[derive(Debug)]
@@ -45,6 +48,17 @@ pub(crate) enum Publication {
     JudgeAgain,
 }
 
+/// What a record was published over, to be put back if it is taken back.
+#[derive(Debug)]
+pub(crate) enum Found {
+    /// Nothing, or a record that was marked as released: the last holder ended cleanly.
+    Nothing,
+    /// The record of a holder that is gone.
+    Record { record: Box<Record>, bytes: Vec<u8> },
+    /// What a holder that is gone left instead of a record.
+    Unreadable,
+}
+
 /// The permission bits of a record, whatever the umask.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RecordMode {
@@ -66,13 +80,14 @@ impl RecordMode {
 pub(crate) struct Desk<'a> {
     pub(crate) directory: &'a Directory,
     pub(crate) names: &'a Names,
+    pub(crate) naming: Naming,
     pub(crate) access: RecordMode,
     pub(crate) rules: Rules,
 }
 
 impl Desk<'_> {
     /// Publishes a record where there is none, or over one that was judged departed.
-    pub(crate) fn publish(&self, json: &str, over: Option<&Departed>) -> Result<Publication, Error> {
+    pub(crate) fn publish(&self, json: &[u8], over: Option<&Departed>) -> Result<Publication, Error> {
         let Some((temporary, born)) = self.write(json)? else { return Ok(Publication::JudgeAgain) };
         let named = match over {
             None => self.name_first(&temporary),
@@ -82,14 +97,17 @@ impl Desk<'_> {
     }
 
     /// Publishes a record over our own one, or anew if that one is gone. `JudgeAgain`: the name is somebody else's.
-    pub(crate) fn publish_over_own(&self, json: &str, own: &Born) -> Result<Publication, Error> {
-        let Some((temporary, born)) = self.write(json)? else { return Ok(Publication::JudgeAgain) };
-        let named = if self.directory.means(&self.names.record, own.id) {
-            self.exchange(&temporary, |stat| stat.id == own.id)
-        } else {
-            self.name_first(&temporary)
-        };
-        self.conclude(&temporary, born, named)
+    pub(crate) fn publish_over_own(&self, json: &[u8], own: &Born) -> Result<Publication, Error> {
+        for _ in 0..WRITINGS {
+            let Some((temporary, born)) = self.write(json)? else { continue };
+            let named = match self.directory.means(&self.names.record, &own.handle, own.id) {
+                Ok(true) => self.exchange(&temporary, |stat| stat.id == own.id),
+                Ok(false) => self.name_first(&temporary),
+                Err(error) => Err(error),
+            };
+            return self.conclude(&temporary, born, named);
+        }
+        Ok(Publication::JudgeAgain)
     }
 
     fn conclude(
@@ -113,8 +131,8 @@ impl Desk<'_> {
 
     /// Writes the record under a private name and locks it. `None`: somebody who sweeps took it for left over in the moment
     /// before it was locked.
-    fn write(&self, json: &str) -> Result<Option<(OsString, Born)>, Error> {
-        let temporary = self.directory.temporary(self.names)?;
+    fn write(&self, json: &[u8]) -> Result<Option<(OsString, Born)>, Error> {
+        let temporary = self.directory.temporary(&self.names.record)?;
         let handle = sys::open_at(&self.directory.handle, &temporary, Access::CreateNew)
             .map_err(|errno| self.failed("create a record in", errno))?;
         let written = match sys::try_lock_range(&handle, Range::Holder) {
@@ -133,8 +151,8 @@ impl Desk<'_> {
         }
     }
 
-    fn fill(&self, handle: &Handle, json: &str) -> sys::Result<sys::Stat> {
-        sys::write_start(handle, json.as_bytes())?;
+    fn fill(&self, handle: &Handle, json: &[u8]) -> sys::Result<sys::Stat> {
+        sys::write_start(handle, json)?;
         let stat = sys::stat(handle)?;
         sys::change_mode(handle, self.access.of(&stat))?;
         Ok(stat)
@@ -200,25 +218,42 @@ impl Desk<'_> {
 
     /// Removes a file that was not published; only if the private name still means it.
     fn discard(&self, temporary: &OsStr, born: &Born) {
-        if self.directory.means(temporary, born.id) {
+        if self.directory.means(temporary, &born.handle, born.id).unwrap_or(false) {
             // Left behind, it would be swept away by the next one who recovers.
             let _ = sys::unlink(&self.directory.handle, temporary);
         }
         born.unlock();
     }
 
-    /// Takes a published record back: removed if it was published where there was none, left for the next one to find if
-    /// it replaced a departed one. Unlocked either way.
-    pub(crate) fn take_back(&self, born: &Born, replaced: bool) {
-        if !replaced {
-            self.remove_own(born);
+    /// Takes a published record back: the next one finds what this one found. In flock naming the token stays known.
+    ///
+    /// Where that is not possible (the disk is full) our record stays, unlocked: the next one is told *recovered* from us.
+    pub(crate) fn put_back(&self, born: &Born, found: &Found, ours: &Record) {
+        let token = ours.token().unwrap_or(0);
+        let instead = match (found, self.naming) {
+            (Found::Nothing, Naming::Record) => None,
+            (Found::Nothing, Naming::Flock) => Some(ours.released().to_json().into_bytes()),
+            // In default naming the guard keeps the token.
+            (Found::Record { bytes, .. }, Naming::Record) => Some(bytes.clone()),
+            (Found::Record { record, .. }, Naming::Flock) => {
+                Some(record.with_token_from(token).to_json().into_bytes())
+            }
+            (Found::Unreadable, _) => Some(ours.standing_for_unknown().to_json().into_bytes()),
+        };
+        match instead {
+            None => self.remove_own(born),
+            Some(json) => {
+                if let Ok(Publication::Done(put)) = self.publish_over_own(&json, born) {
+                    put.unlock();
+                }
+            }
         }
         born.unlock();
     }
 
     /// Removes our record if its name still means it. Errors are the caller's to judge.
     pub(crate) fn try_remove_own(&self, born: &Born) -> Result<(), Error> {
-        if !self.directory.means(&self.names.record, born.id) {
+        if !self.directory.means(&self.names.record, &born.handle, born.id)? {
             return Ok(());
         }
         match sys::unlink(&self.directory.handle, &self.names.record) {
@@ -234,43 +269,58 @@ impl Desk<'_> {
 
     /// Removes what crashed publishers left under private names. `true`: an ancestor's record was found there and has its
     /// name back, so that the name has to be judged again.
-    pub(crate) fn sweep(&self, departed: &Departed) -> bool {
-        let listed = sys::names_in(&self.directory.handle).unwrap_or_default();
-        let temporaries = listed.iter().filter(|name| self.names.is_temporary(name));
+    pub(crate) fn sweep(&self, departed: &Departed) -> Result<bool, Error> {
+        let is_temporary = |name: &OsStr| {
+            Names::is_temporary(&self.names.record, name) || Names::is_temporary(&self.names.guard, name)
+        };
+        let temporaries = match sys::names_in(&self.directory.handle, is_temporary) {
+            Ok(names) => names,
+            // A directory that may be searched but not listed: nothing can be found in it.
+            Err(Errno::ACCESS) => return Ok(false),
+            Err(errno) => return Err(self.failed("look for what was left over beside", errno)),
+        };
         // Not `any`: all of them are looked at.
-        temporaries.filter(|name| self.sweep_one(name, departed)).count() > 0
+        Ok(temporaries.iter().filter(|name| self.sweep_one(name, departed)).count() > 0)
     }
 
     fn sweep_one(&self, name: &OsStr, departed: &Departed) -> bool {
         let Some(abandoned) = self.abandoned(name) else { return false };
+        // Under the guard's temporary names nothing was ever displaced.
+        let is_records = Names::is_temporary(&self.names.record, name);
         match abandoned.content {
+            // An ancestor's client creates its file and writes it with two calls. One that has it open may live.
+            Content::Incomplete if judge::used(&abandoned.handle).is_some() => {
+                is_records && self.give_name_back(name, departed)
+            }
             Content::Baton(_) | Content::Incomplete => {
                 // Not being able to remove it harms nobody.
                 let _ = sys::unlink(&self.directory.handle, name);
                 false
             }
-            // Displaced by a publisher that was killed before it could give it back; its owner may live. Of Baton's own dead
-            // record, which has the name, nothing is lost: it only ever stood in for this one.
-            Content::Ancestor(_) if departed.is_batons() => {
-                matches!(self.exchange(name, |stat| departed.is(stat)), Ok(true))
-            }
-            Content::Ancestor(_) | Content::Foreign => false,
+            Content::Ancestor(_) => is_records && self.give_name_back(name, departed),
+            Content::Foreign => false,
         }
+    }
+
+    /// Displaced by a publisher that was killed before it could give it back; its owner may live. Of Baton's own dead record,
+    /// which has the name, nothing is lost: it only ever stood in for this one.
+    fn give_name_back(&self, name: &OsStr, departed: &Departed) -> bool {
+        departed.is_batons() && matches!(self.exchange(name, |stat| departed.is(stat)), Ok(true))
     }
 
     /// A private file that can be a record and that nobody has locked.
     fn abandoned(&self, name: &OsStr) -> Option<Abandoned> {
         let seen = self.directory.look(name).ok()??;
         judge::check(self.directory, name, self.rules, &seen).ok()?;
-        let handle = sys::open_at(&self.directory.handle, name, Access::ReadWrite).ok()?;
+        let handle = self.directory.open_file(name, Access::ReadWrite).ok()?;
         let stat = sys::stat(&handle).ok()?;
         judge::check(self.directory, name, self.rules, &stat).ok()?;
         if !sys::try_lock_range(&handle, Range::Both).ok()? {
             return None;
         }
-        let content = sys::read_start(&handle, record::MAX_READ).ok().map(|bytes| record::classify(&bytes));
-        let abandoned = Abandoned { handle, content: content? };
-        self.directory.means(name, stat.id).then_some(abandoned)
+        let mut abandoned = Abandoned { handle, content: Content::Foreign };
+        abandoned.content = record::classify(&sys::read_start(&abandoned.handle, record::MAX_READ).ok()?);
+        self.directory.means(name, &abandoned.handle, stat.id).ok()?.then_some(abandoned)
     }
 }
 
@@ -285,5 +335,7 @@ impl Drop for Abandoned {
     fn drop(&mut self) {
         // Fails only for a descriptor that is not open; it is.
         let _ = sys::unlock_range(&self.handle, Range::Both);
+        // `judge::used` may have taken it.
+        let _ = sys::flock(&self.handle, Flock::Unlock);
     }
 }

@@ -11,10 +11,15 @@ use super::directory::Directory;
 use super::guard::Guard;
 use super::naming::{Names, Naming};
 use crate::error::Error;
+use crate::record::{self, Record};
 use crate::sys;
 
 /// Tokens stay below this, so that every JSON reader has them exactly (2^53). In microseconds that is the year 2255.
 const LIMIT: u64 = 1 << 53;
+
+/// A token that is not below this, in microseconds the year 2112, is none that Baton has given: believed, it could leave none
+/// above it.
+const BELIEVABLE: u64 = 1 << 52;
 
 const PREFIX: &str = "baton guard, last token ";
 const DIGITS: usize = 20;
@@ -37,7 +42,13 @@ pub(crate) fn last(
     read(&bytes).ok_or_else(|| Error::NotALockFile {
         path: path(),
         reason: "the lock's guard would have this name, but its content is not Baton's".to_owned(),
+        hint: "nothing was changed; choose another path for the lock",
     })
+}
+
+/// The token of a record, as far as it can be believed: it may be another user's.
+pub(crate) fn of(record: &Record) -> u64 {
+    record.token().filter(|&token| token < BELIEVABLE).unwrap_or(0)
 }
 
 /// The next token after the last one known.
@@ -67,12 +78,12 @@ fn write(token: u64) -> String {
 
 /// Reads a guard's content: zero for one that was just created, or that a power cut emptied or cut off.
 fn read(bytes: &[u8]) -> Option<u64> {
-    if bytes.iter().all(|&byte| byte == 0) || is_cut_off(bytes) {
+    if is_cut_off(record::trim_nuls(bytes)) {
         return Some(0);
     }
     let digits = bytes.strip_prefix(PREFIX.as_bytes())?.strip_suffix(b"\n")?;
     let token: u64 = std::str::from_utf8(digits).ok().filter(|text| text.len() == DIGITS)?.parse().ok()?;
-    (token < LIMIT).then_some(token)
+    (token < BELIEVABLE).then_some(token)
 }
 
 fn is_cut_off(bytes: &[u8]) -> bool {
@@ -86,7 +97,7 @@ mod tests {
 
     #[test]
     fn token_survives_writing_and_reading() {
-        for token in [0, 1, 1_763_960_000_000_000, LIMIT - 1] {
+        for token in [0, 1, 1_763_960_000_000_000, BELIEVABLE - 1] {
             assert_eq!(read(write(token).as_bytes()), Some(token));
         }
     }
@@ -96,6 +107,9 @@ mod tests {
         let whole = write(7);
         for end in 0..LENGTH {
             assert_eq!(read(&whole.as_bytes()[..end]), Some(0), "{end} bytes");
+            let mut zeroed = whole.clone().into_bytes();
+            zeroed[end..].fill(0);
+            assert_eq!(read(&zeroed), Some(0), "{end} bytes, then NULs");
         }
         assert_eq!(read(&[0; LENGTH]), Some(0));
     }
@@ -107,7 +121,7 @@ mod tests {
         {
             assert_eq!(read(text.as_bytes()), None, "{text}");
         }
-        assert_eq!(read(write(LIMIT).as_bytes()), None, "a number no token can have");
+        assert_eq!(read(write(BELIEVABLE).as_bytes()), None, "a number no token can have");
         let longer = format!("{}more", write(7));
         assert_eq!(read(&longer.as_bytes()[..=LENGTH]), None);
     }

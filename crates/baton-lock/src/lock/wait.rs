@@ -52,11 +52,10 @@ pub(crate) fn acquire(
     on_busy: impl FnOnce(&Observation) -> ControlFlow<()>,
 ) -> Result<Attempt, Error> {
     let mut on_busy = Some(on_busy);
-    let mut taken_back = None;
     let (mut starts, mut settling) = (0, 0);
     let mut at_guard = AtGuard::Try;
     loop {
-        let busy = match round(setup, at_guard, &mut taken_back)? {
+        let busy = match round(setup, at_guard)? {
             Round::Held(held) => return Ok(Attempt::Held(held)),
             Round::StartOver if starts < STARTS => {
                 starts += 1;
@@ -65,6 +64,7 @@ pub(crate) fn acquire(
             Round::StartOver => return Err(Error::Unstable { path: setup.path.clone() }),
             Round::Busy(busy) => busy,
         };
+        starts = 0;
         if busy.state == State::Acquiring && settling < SETTLING {
             settling += 1;
             sys::pause(SETTLING_PAUSE);

@@ -349,6 +349,16 @@ fn url_loses_user_and_fragment() {
 }
 
 #[test]
+fn variable_in_the_place_of_a_port_is_no_password() {
+    assert_untouched(&["http://localhost:${facts.port}/a", "get http://${HOST}:${PORT}"]);
+    assert_becomes(&[
+        ("http://me:${pw}@host/", "http://host/"),
+        ("http://host:${a}b/", "http://host:<REDACTED>/"),
+        ("http://host:${a}${b/", "http://host:<REDACTED>/"),
+    ]);
+}
+
+#[test]
 fn url_keeps_the_other_parameters_in_order() {
     for name in [
         "signature",

@@ -28,12 +28,21 @@ fn authority_length(rest: &str) -> usize {
     rest.find(['/', '?', '#']).unwrap_or(rest.len())
 }
 
-/// Where a port stands that is no number. The colons of `[::1]` are in brackets.
+/// Where a port stands that is neither a number nor a variable (`${port}`), which is not yet anybody's secret. The colons
+/// of `[::1]` are in brackets.
 pub(super) fn false_port(rest: &str) -> Option<Range<usize>> {
     let authority = &rest[..authority_length(rest)];
     let host = authority.rfind(']').map_or(0, |bracket| bracket + 1);
     let port = host + authority[host..].find(':')? + 1;
-    (!authority[port..].bytes().all(|b| b.is_ascii_digit())).then_some(port..authority.len())
+    let is_number = authority[port..].bytes().all(|b| b.is_ascii_digit());
+    (!is_number && !is_variable(&authority[port..])).then_some(port..authority.len())
+}
+
+/// Whether a text is one reference to a variable in braces, as in a command that has not been expanded. The closing
+/// brace may have been taken for the sentence's.
+fn is_variable(text: &str) -> bool {
+    let name = text.strip_prefix("${").map(|rest| rest.strip_suffix('}').unwrap_or(rest));
+    name.is_some_and(|name| name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '.'))
 }
 
 /// Decodes `%XX` once; what is not UTF-8 afterwards becomes U+FFFD.

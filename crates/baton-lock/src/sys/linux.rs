@@ -114,6 +114,9 @@ pub(crate) enum Signalled {
     NoSuchProcess,
 }
 
+/// `F_SETSIG` of `asm-generic/fcntl.h`, which libc does not name; PA-RISC alone has another.
+const SET_SIGNAL: libc::c_int = 10;
+
 const OPEN: OFlags = OFlags::CLOEXEC.union(OFlags::NOFOLLOW).union(OFlags::NONBLOCK).union(OFlags::NOCTTY);
 
 pub(super) fn open_directory(path: &Path) -> Result<Handle> {
@@ -232,6 +235,25 @@ pub(super) fn is_range_locked(file: &Handle, range: Range) -> Result<bool> {
     fcntl_range(file, libc::F_OFD_GETLK, libc::F_WRLCK, range).map(|found| found != libc::F_UNLCK)
 }
 
+/// Asks by way of a lease, which the kernel grants only to the one who has the file open alone. Given back at once; whoever
+/// opens the file in between waits that long, and the signal that would tell us of them is one that is ignored by default.
+pub(super) fn is_open_elsewhere(file: &Handle) -> Result<bool> {
+    let set = |command, value: libc::c_int| {
+        // SAFETY: the descriptor is open for as long as `file` is borrowed; these commands take a number and touch no memory.
+        match unsafe { libc::fcntl(file.as_raw_fd(), command, value) } {
+            -1 => Err(Errno::from_io_error(&io::Error::last_os_error()).unwrap_or(Errno::IO)),
+            _ => Ok(()),
+        }
+    };
+    // The default, SIGIO, would end the process.
+    set(SET_SIGNAL, libc::SIGURG)?;
+    match set(libc::F_SETLEASE, libc::F_WRLCK) {
+        Ok(()) => set(libc::F_SETLEASE, libc::F_UNLCK).map(|()| false),
+        Err(Errno::AGAIN) => Ok(true),
+        Err(errno) => Err(errno),
+    }
+}
+
 pub(super) fn read_at(file: &Handle, buffer: &mut [u8], offset: u64) -> Result<usize> {
     rustix::io::pread(file, buffer, offset)
 }
@@ -264,22 +286,22 @@ pub(super) fn change_mode(file: &Handle, mode: u32) -> Result<()> {
     rustix::fs::fchmod(file, Mode::from_raw_mode(mode))
 }
 
-pub(super) fn names_in(dir: &Handle) -> Result<Vec<OsString>> {
+pub(super) fn names_in(dir: &Handle, is_wanted: &dyn Fn(&OsStr) -> bool) -> Result<Vec<OsString>> {
     let readable =
         rustix::fs::openat(dir, c".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
-    list(&readable)
+    list(&readable, is_wanted)
 }
 
 pub(super) fn names_in_path(path: &Path) -> Result<Vec<OsString>> {
     let readable =
         rustix::fs::openat(CWD, path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
-    list(&readable)
+    list(&readable, &|_| true)
 }
 
-fn list(readable: &Handle) -> Result<Vec<OsString>> {
+fn list(readable: &Handle, is_wanted: &dyn Fn(&OsStr) -> bool) -> Result<Vec<OsString>> {
     rustix::fs::Dir::read_from(readable)?
         .map(|entry| entry.map(|entry| OsString::from_vec(entry.file_name().to_bytes().to_vec())))
-        .filter(|name| !matches!(name, Ok(name) if name == "." || name == ".."))
+        .filter(|name| !matches!(name, Ok(name) if name == "." || name == ".." || !is_wanted(name)))
         .collect()
 }
 
@@ -379,6 +401,26 @@ pub(crate) fn hand_over_at_exec(command: &mut Command, descriptors: Vec<std::os:
                 }
             }
             Ok(())
+        });
+    }
+}
+
+/// Lets the program that `command` starts begin with these signals unblocked.
+pub(crate) fn unblock_at_exec(command: &mut Command, signals: Vec<i32>) {
+    // SAFETY: the closure runs in the forked child before exec. It changes the child's own mask by calls that are
+    // async-signal-safe, on a set that lives on its stack; it neither allocates nor takes a lock. All bits zero is a valid set,
+    // which `sigemptyset` makes one whatever its representation is.
+    unsafe {
+        command.pre_exec(move || {
+            let mut set: libc::sigset_t = std::mem::zeroed();
+            libc::sigemptyset(&raw mut set);
+            for &signal in &signals {
+                libc::sigaddset(&raw mut set, signal);
+            }
+            match libc::pthread_sigmask(libc::SIG_UNBLOCK, &raw const set, std::ptr::null_mut()) {
+                0 => Ok(()),
+                error => Err(io::Error::from_raw_os_error(error)),
+            }
         });
     }
 }

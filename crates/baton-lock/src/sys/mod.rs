@@ -31,6 +31,7 @@ use std::time::Duration;
 pub(crate) use imp::{
     Access, Errno, FileId, FileKind, Flock, Handle, Range, Signalled, Stat, boot_time, device_text,
     effective_user, file_size_limit, hand_over_at_exec, host_name, process_id, random, real_time,
+    unblock_at_exec,
 };
 
 /// What a system call answers.
@@ -101,6 +102,12 @@ pub(crate) fn is_range_locked(file: &Handle, range: Range) -> Result<bool> {
     retry(|| imp::is_range_locked(file, range))
 }
 
+/// Asks the kernel whether the file is open by any other open file description, in whatever process or namespace. Only its owner
+/// may ask; an error means that the kernel does not say.
+pub(crate) fn is_open_elsewhere(file: &Handle) -> Result<bool> {
+    retry(|| imp::is_open_elsewhere(file))
+}
+
 /// Reads from the start of the file up to `limit` bytes.
 pub(crate) fn read_start(file: &Handle, limit: usize) -> Result<Vec<u8>> {
     let mut bytes = vec![0; limit];
@@ -158,9 +165,9 @@ pub(crate) fn change_mode(file: &Handle, mode: u32) -> Result<()> {
     retry(|| imp::change_mode(file, mode))
 }
 
-/// The names in a directory, without `.` and `..`.
-pub(crate) fn names_in(dir: &Handle) -> Result<Vec<OsString>> {
-    retry(|| imp::names_in(dir))
+/// The names in a directory that are wanted, without `.` and `..`.
+pub(crate) fn names_in(dir: &Handle, is_wanted: impl Fn(&OsStr) -> bool) -> Result<Vec<OsString>> {
+    retry(|| imp::names_in(dir, &is_wanted))
 }
 
 /// Lets the calling thread sleep.

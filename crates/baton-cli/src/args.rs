@@ -1,0 +1,216 @@
+//! The command line: what can be asked for, and the help that says so with examples.
+//!
+//! Every option has one meaning for all verbs that take it, and is said here once.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{ArgAction, Args as Group, Parser, Subcommand};
+
+use crate::time;
+
+/// One runner at a time, never a stale lock, and the next one is told how the last one ended.
+#[derive(Debug, Parser)]
+#[command(name = "baton", version, max_term_width = 110, after_help = EXAMPLES)]
+pub struct Args {
+    /// What to do.
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+const EXAMPLES: &str = "\
+LOCK is a path if it has a `/`, else a name in the state directory ($BATON_DIR, else $XDG_STATE_HOME/baton,
+else ~/.local/state/baton). TIME is `30s`, `1m30s`, `250ms`, or a number of seconds.
+
+Examples:
+  baton run deploy -- ./deploy.sh prod          one deployment at a time; others wait
+  baton run -n -E 0 sync -- rsync -a a/ b/      in cron: skip this round if the last one still runs
+  baton run -w 30s ./tree.lock -- make          wait half a minute at most, else exit 75
+  baton run --flock ./data.db -- backup         share a file with programs that use flock(1)
+  baton status deploy                           who holds it, since when, and what to do
+  baton wait -w 10m deploy && echo idle         return once it is free, without taking it
+
+Exit codes: the job's own, or 128+N if signal N ended it; 75 busy or timed out; 65 not a lock file;
+69 the filesystem can't hold a lock; 73 a file or directory is unsafe; 76 the lock was lost;
+126 the job can't be executed, 127 it was not found; 2 usage.";
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Run a command while holding a lock: waits for it first, releases it when the command has ended
+    Run(RunArgs),
+    /// Say who holds a lock, without disturbing anybody
+    Status(StatusArgs),
+    /// Return when a lock is free, without taking it
+    Wait(WaitArgs),
+}
+
+/// Which lock.
+#[derive(Debug, Group)]
+pub struct LockArgs {
+    /// Lock the file or directory LOCK itself, as flock(1) does, without ever writing to it; excludes programs that use flock
+    #[arg(long)]
+    pub flock: bool,
+
+    /// Accept a filesystem that is not known to be local, by the name under which it was refused, such as nfs or fuse
+    #[arg(long, value_name = "TYPE", action = ArgAction::Append)]
+    pub allow_fs: Vec<String>,
+
+    /// A path (with a `/`), or a name in the state directory
+    #[arg(value_name = "LOCK")]
+    pub lock: OsString,
+}
+
+/// How long to wait for a lock, and what to say meanwhile.
+#[derive(Debug, Group)]
+pub struct WaitingArgs {
+    /// Don't wait: if the lock is busy, exit at once
+    #[arg(short = 'n', long = "nonblock", conflicts_with = "wait")]
+    pub nonblock: bool,
+
+    /// Wait so long at most; 0 means don't wait
+    #[arg(short, long, value_name = "TIME", value_parser = time::parse)]
+    pub wait: Option<Duration>,
+
+    /// Exit with this code if the lock is busy or the wait timed out [default: 75]
+    #[arg(short = 'E', long = "conflict-exit-code", value_name = "CODE")]
+    pub busy_code: Option<u8>,
+
+    /// Print no notices: neither who is waited for nor who was recovered from; errors are still told
+    #[arg(short, long)]
+    pub quiet: bool,
+}
+
+/// `baton run`.
+#[derive(Debug, Group)]
+#[command(after_help = RUN_EXAMPLES)]
+pub struct RunArgs {
+    /// How to wait.
+    #[command(flatten)]
+    pub waiting: WaitingArgs,
+
+    /// Replace baton by the command: one process fewer, but its end can't be told from a crash
+    #[arg(long, conflicts_with_all = ["close", "until_closed", "report"])]
+    pub exec: bool,
+
+    /// Don't let the command inherit the lock: if baton is killed, the lock is free though the command may still run
+    #[arg(long)]
+    pub close: bool,
+
+    /// Hold the lock until every process that inherited it has ended or closed it, daemons left behind included
+    #[arg(long, conflicts_with = "close")]
+    pub until_closed: bool,
+
+    /// Why the lock is held, for those who wait
+    #[arg(long, value_name = "TEXT")]
+    pub purpose: Option<String>,
+
+    /// First run this shell command if the last holder did not end cleanly; if it fails, the job does not run
+    #[arg(long, value_name = "CMD")]
+    pub on_recovered: Option<OsString>,
+
+    /// Write what happened to FILE, as JSON
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
+
+    /// Which lock.
+    #[command(flatten)]
+    pub lock: LockArgs,
+
+    /// The command and its arguments, after `--`
+    #[arg(value_name = "CMD", last = true, required = true)]
+    pub command: Vec<OsString>,
+}
+
+const RUN_EXAMPLES: &str = "\
+The job inherits the lock: if baton itself is killed, the lock stays held until the job has ended too.
+It finds in its environment: BATON_LOCK; BATON_TOKEN, a fencing token that is larger than that of every
+earlier holder; BATON_OUTCOME, which is `fresh`, or `recovered` if the last holder did not end cleanly;
+and after a recovery BATON_PREVIOUS, the record of that holder.
+
+Examples:
+  baton run deploy -- ./deploy.sh prod
+  baton run -n -E 0 sync -- rsync -a a/ b/      in cron: skip this round if the last one still runs
+  baton run -w 5m --purpose 'release 4.2' ./tree.lock -- make release
+  baton run --on-recovered 'git reset --hard' ./tree.lock -- ./update
+  baton run --close web -- systemctl restart web
+  baton run --exec worker -- ./worker           no baton process beside the worker";
+
+/// `baton status`.
+#[derive(Debug, Group)]
+#[command(after_help = STATUS_EXAMPLES)]
+pub struct StatusArgs {
+    /// Print JSON, for programs
+    #[arg(long)]
+    pub json: bool,
+
+    /// Which lock.
+    #[command(flatten)]
+    pub lock: LockArgs,
+}
+
+const STATUS_EXAMPLES: &str = "\
+Exit codes: 0 free or left over by a holder that died; 75 held, or it can't be told;
+65 not a lock file; 69 the filesystem can't hold a lock; 73 unsafe.
+
+Examples:
+  baton status deploy
+  baton status --json ./tree.lock | jq -r .state
+  baton status deploy >/dev/null && echo 'nobody deploys'";
+
+/// `baton wait`.
+#[derive(Debug, Group)]
+#[command(after_help = WAIT_EXAMPLES)]
+pub struct WaitArgs {
+    /// How to wait.
+    #[command(flatten)]
+    pub waiting: WaitingArgs,
+
+    /// Which lock.
+    #[command(flatten)]
+    pub lock: LockArgs,
+}
+
+const WAIT_EXAMPLES: &str = "\
+Another one may take the lock the moment it is free; to do something while nobody else does, use `baton run`.
+
+Examples:
+  baton wait deploy
+  baton wait -w 10m deploy || echo 'still deploying'";
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn command_line_is_consistent() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn every_verb_has_examples_in_its_help() {
+        for verb in Args::command().get_subcommands() {
+            let help = verb.get_after_help().map(ToString::to_string).unwrap_or_default();
+            assert!(help.contains("Examples:\n  baton "), "{}", verb.get_name());
+        }
+    }
+
+    #[test]
+    fn what_contradicts_itself_is_refused() {
+        for words in [
+            "-n -w 5",
+            "--exec --close",
+            "--exec --until-closed",
+            "--exec --report r",
+            "--close --until-closed",
+        ] {
+            let words = format!("baton run {words} x -- true");
+            assert!(Args::try_parse_from(words.split(' ')).is_err(), "{words}");
+        }
+        assert!(Args::try_parse_from(["baton", "run", "x", "true"]).is_err(), "no `--`");
+        assert!(Args::try_parse_from(["baton", "run", "x", "--"]).is_err(), "no command");
+    }
+}

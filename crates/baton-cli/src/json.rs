@@ -1,0 +1,50 @@
+//! What machines read: observations and records as JSON.
+//!
+//! Every output has `"schema": 1`; members are only ever added under that number. Texts from records are as they are on disk:
+//! JSON escapes them, and whoever shows them has to escape them again.
+
+use baton_lock::{Observation, Outcome, Record, clock};
+use serde_json::{Value, json};
+
+/// The version of the members; a change of their meaning would be another.
+pub const SCHEMA: u32 = 1;
+
+/// An observation, without the schema's number.
+pub fn observation(seen: &Observation) -> Value {
+    let processes: Vec<Value> = seen
+        .processes
+        .iter()
+        .map(|process| {
+            json!({
+                "pid": process.pid,
+                "user": process.user,
+                "command": process.command,
+                "startedAt": process.started.map(clock::format),
+            })
+        })
+        .collect();
+    json!({
+        "lock": seen.path.to_string_lossy(),
+        "naming": seen.naming.name(),
+        "state": seen.state.name(),
+        "obtainable": seen.is_obtainable(),
+        "reason": seen.reason(),
+        "advice": seen.advice(),
+        "record": seen.record.as_ref().map(record),
+        "processes": processes,
+    })
+}
+
+/// A record, with the members that it has on disk.
+pub fn record(record: &Record) -> Value {
+    // What was written as JSON can be read as JSON.
+    serde_json::from_str(&record.to_json()).unwrap_or_default()
+}
+
+/// `fresh` or `recovered`.
+pub fn outcome(outcome: &Outcome) -> &'static str {
+    match outcome {
+        Outcome::Fresh => "fresh",
+        Outcome::Recovered(_) => "recovered",
+    }
+}

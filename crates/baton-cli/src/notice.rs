@@ -1,0 +1,66 @@
+//! What people read on standard error: notices, errors, hints.
+//!
+//! Coloured on a terminal only, and not where `NO_COLOR` is set. Nobody being there to read it is no reason to fail: a
+//! message that can't be written is dropped.
+
+use std::io::Write as _;
+
+use anstyle::{AnsiColor, Style};
+
+use crate::failure::Failure;
+
+const BAD: Style = AnsiColor::Red.on_default().bold();
+const WAY_OUT: Style = AnsiColor::Cyan.on_default();
+
+/// Whether notices are printed: `-q` silences them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Notices {
+    /// They are.
+    Shown,
+    /// They are not; errors still are.
+    Silenced,
+}
+
+impl Notices {
+    /// As the switch `-q` says.
+    pub fn unless(quiet: bool) -> Self {
+        if quiet { Self::Silenced } else { Self::Shown }
+    }
+
+    /// Prints a notice, with a hint if there is one.
+    pub fn say(self, text: &str, hint: Option<&str>) {
+        if self == Self::Shown {
+            print(&format!("baton: {text}"));
+            print_hint(hint);
+        }
+    }
+}
+
+/// Prints what went wrong and what to do about it.
+pub fn failure(failure: &Failure) {
+    print(&format!("baton: {BAD}error:{BAD:#} {}", failure.message));
+    print_hint(failure.hint.as_deref());
+}
+
+/// Prints a warning, which `-q` does not silence.
+pub fn warning(text: &str) {
+    print(&format!("baton: {BAD}warning:{BAD:#} {text}"));
+}
+
+/// Prints that this is a bug in Baton; the panic's own message stands above it.
+pub fn bug() {
+    print(&format!("baton: {BAD}error:{BAD:#} that is a bug in baton"));
+    print_hint(Some(
+        "please report it with the lines above; the lock, if it was held, was given back uncleanly",
+    ));
+}
+
+fn print_hint(hint: Option<&str>) {
+    if let Some(hint) = hint {
+        print(&format!("{WAY_OUT}hint:{WAY_OUT:#} {hint}"));
+    }
+}
+
+fn print(line: &str) {
+    let _ = writeln!(anstream::stderr(), "{line}");
+}

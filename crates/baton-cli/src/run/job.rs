@@ -1,0 +1,78 @@
+//! The job: started, conducted through signals and stops, and how it ended.
+//!
+//! It stays in the process group of `baton`, so that the terminal treats both as one: Ctrl-C reaches it, and Ctrl-Z stops
+//! both. A job that stops itself alone (some full-screen programs do) would leave the shell waiting for `baton`; so in the
+//! foreground of a terminal `baton` stops along with it.
+
+use std::io;
+use std::process::Child;
+
+use nix::sys::signal::Signal;
+use rustix::process::{Pid, WaitOptions, WaitStatus};
+
+use super::signals::{self, Arrived, Caught};
+
+/// How a job ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ended {
+    /// By itself, with that exit code.
+    Code(u8),
+    /// By a signal.
+    Signal(i32),
+}
+
+impl Ended {
+    fn of(status: WaitStatus) -> Option<Self> {
+        let code = status.exit_status().and_then(|code| u8::try_from(code).ok()).map(Self::Code);
+        code.or_else(|| status.terminating_signal().map(Self::Signal))
+    }
+}
+
+/// Passes signals on to the job until it has ended.
+///
+/// # Errors
+///
+/// If it can't be waited for.
+pub(super) fn conduct(child: &Child, caught: &Caught) -> io::Result<Ended> {
+    let pid = Pid::from_child(child);
+    // What arrived while it was being started may have missed it, whoever sent it.
+    pass_on(pid, caught, |_| true)?;
+    loop {
+        // Not by `child.wait`, which does not tell of stops. It is reaped nowhere else.
+        while let Some((_, status)) =
+            rustix::process::waitpid(Some(pid), WaitOptions::NOHANG | WaitOptions::UNTRACED)?
+        {
+            if let Some(ended) = Ended::of(status) {
+                return Ok(ended);
+            }
+            stop_along(status);
+        }
+        caught.wait()?;
+        pass_on(pid, caught, |arrived| arrived.is_sent || arrived.signal == Signal::SIGCONT)?;
+    }
+}
+
+fn pass_on(job: Pid, caught: &Caught, is_meant: impl Fn(&Arrived) -> bool) -> io::Result<()> {
+    while let Some(arrived) = caught.next()? {
+        if arrived.signal != Signal::SIGCHLD && is_meant(&arrived) {
+            signals::pass_on(arrived.signal, job);
+        }
+    }
+    Ok(())
+}
+
+/// Stops this process along with a job that was stopped by job control.
+fn stop_along(status: WaitStatus) {
+    let by_job_control = [Signal::SIGTSTP, Signal::SIGTTIN, Signal::SIGTTOU].map(|signal| signal as i32);
+    let is_ours = status.stopping_signal().is_some_and(|signal| by_job_control.contains(&signal));
+    if is_ours && is_in_foreground() {
+        // Ends with the SIGCONT of the shell's `fg`, which is passed on to the job.
+        let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::STOP);
+    }
+}
+
+/// Does a terminal's shell wait for us?
+fn is_in_foreground() -> bool {
+    let Ok(terminal) = std::fs::File::open("/dev/tty") else { return false };
+    rustix::termios::tcgetpgrp(&terminal).is_ok_and(|group| group == rustix::process::getpgrp())
+}

@@ -1,0 +1,86 @@
+//! `baton run`: a command under a lock, by exactly one process at a time.
+//!
+//! | module | what |
+//! |---|---|
+//! | `waiting` | asking for the lock, and saying whom for |
+//! | `signals`, `job` | the job while it runs |
+//! | `holding` | what is done under the lock, in its order, and how the hold ends |
+//! | `closing` | waiting for what the job left behind |
+//! | `report` | what happened, for programs |
+
+mod closing;
+mod holding;
+mod job;
+mod report;
+mod signals;
+pub mod waiting;
+
+use std::time::Instant;
+
+use baton_lock::Observation;
+
+use crate::args::RunArgs;
+use crate::failure::Failure;
+use crate::notice::Notices;
+use crate::{exit, lock_argument, notice};
+use report::{Became, Report, Story};
+use waiting::{Answer, Limit};
+
+/// Runs the command; gives back the exit code.
+pub fn run(args: &RunArgs) -> u8 {
+    let report = match Report::open(args.report.as_deref()) {
+        Ok(report) => report,
+        Err(failure) => return told(&failure),
+    };
+    let mut story = Story::default();
+    let code = perform(args, &mut story).unwrap_or_else(|failure| {
+        let code = told(&failure);
+        story.failure = Some(failure);
+        code
+    });
+    if let Err(failure) = report.write(&story, code) {
+        // The job's end is worth more than the report of it.
+        told(&failure);
+    }
+    code
+}
+
+fn told(failure: &Failure) -> u8 {
+    notice::failure(failure);
+    failure.code
+}
+
+fn perform(args: &RunArgs, story: &mut Story) -> Result<u8, Failure> {
+    let argv: Vec<String> = args.command.iter().map(|word| word.to_string_lossy().into_owned()).collect();
+    let lock = lock_argument::to_acquire(&args.lock, |options| {
+        let options = options.command(&argv).ends_by_exec(args.exec);
+        args.purpose.iter().fold(options, baton_lock::Options::purpose)
+    })?;
+    story.about(&lock);
+    let notices = Notices::unless(args.waiting.quiet);
+    let started = Instant::now();
+    let answer = waiting::acquire(&lock, Limit::of(&args.waiting), notices)?;
+    story.waited = started.elapsed();
+    let busy_code = args.waiting.busy_code.unwrap_or(exit::BUSY);
+    let mut busy = |became, seen: &Observation| {
+        story.became = became;
+        story.holder(seen);
+        busy_code
+    };
+    match answer {
+        Answer::Held(held) => holding::run(&lock, held, args, story),
+        Answer::Busy(seen) => {
+            waiting::tell_busy(&seen, None, notices);
+            Ok(busy(Became::Busy, &seen))
+        }
+        Answer::TimedOut(seen) => {
+            let code = busy(Became::TimedOut, &seen);
+            waiting::tell_busy(&seen, Some(story.waited), notices);
+            Ok(code)
+        }
+        Answer::HeldByOwnAncestor(seen, pid) => {
+            waiting::tell_deadlock(&seen, pid, notices);
+            Ok(busy(Became::HeldByOwnAncestor, &seen))
+        }
+    }
+}

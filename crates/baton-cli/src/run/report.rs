@@ -1,0 +1,160 @@
+//! `--report FILE`: what happened, as JSON, since a job's own exit code can look like ours.
+//!
+//! The file is opened before anything is done, so that a path that can't be written is told before the job runs, and written
+//! when all is over. A pipe or `/dev/fd/3` will do.
+
+use std::fs::File;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use baton_lock::{Held, Integrity, Lock, Observation, Outcome};
+use serde_json::{Map, Value, json};
+
+use super::job::Ended;
+use crate::failure::Failure;
+use crate::{exit, json};
+
+/// Where the report goes, if one is asked for.
+#[derive(Debug)]
+pub(super) struct Report(Option<(PathBuf, File)>);
+
+impl Report {
+    /// Opens the file.
+    pub(super) fn open(path: Option<&Path>) -> Result<Self, Failure> {
+        let Some(path) = path else { return Ok(Self(None)) };
+        match File::options().write(true).create(true).truncate(false).open(path) {
+            Ok(file) => Ok(Self(Some((path.to_owned(), file)))),
+            Err(error) => Err(failed(path, &error)),
+        }
+    }
+
+    /// Writes what happened.
+    pub(super) fn write(self, story: &Story, code: u8) -> Result<(), Failure> {
+        let Some((path, mut file)) = self.0 else { return Ok(()) };
+        write(&mut file, &story.json(code)).map_err(|error| failed(&path, &error))
+    }
+}
+
+fn write(file: &mut File, report: &Value) -> io::Result<()> {
+    if file.metadata()?.is_file() {
+        file.set_len(0)?;
+    }
+    writeln!(file, "{report:#}")
+}
+
+fn failed(path: &Path, error: &io::Error) -> Failure {
+    Failure {
+        code: exit::UNSAFE,
+        message: format!("cannot write the report {}: {error}", baton_lock::escape::path(path)),
+        hint: Some("choose another path for `--report`".to_owned()),
+    }
+}
+
+/// What became of a run, in one word; the words are stable.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Became {
+    /// The job ran and ended, whatever its exit code.
+    Ran,
+    /// Somebody else had the lock.
+    Busy,
+    /// It was waited for in vain.
+    TimedOut,
+    /// A process above this one holds it.
+    HeldByOwnAncestor,
+    /// The clean-up after a dead holder failed, so that the job did not run.
+    RecoveryFailed,
+    /// The job could not be executed.
+    NotStarted,
+    /// A signal came before the job was started.
+    Interrupted,
+    /// Something else went wrong.
+    #[default]
+    Error,
+}
+
+impl Became {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Ran => "ran",
+            Self::Busy => "busy",
+            Self::TimedOut => "timed_out",
+            Self::HeldByOwnAncestor => "held_by_own_ancestor",
+            Self::RecoveryFailed => "recovery_failed",
+            Self::NotStarted => "not_started",
+            Self::Interrupted => "interrupted",
+            Self::Error => "error",
+        }
+    }
+}
+
+/// What happened, as far as it has come.
+#[derive(Debug, Default)]
+pub(super) struct Story {
+    pub(super) became: Became,
+    lock: Map<String, Value>,
+    holder: Option<Value>,
+    pub(super) waited: Duration,
+    pub(super) recovery: Option<Ended>,
+    pub(super) job: Option<Ended>,
+    pub(super) integrity: Option<Integrity>,
+    pub(super) failure: Option<Failure>,
+}
+
+impl Story {
+    /// Notes which lock it is about.
+    pub(super) fn about(&mut self, lock: &Lock) {
+        self.lock.insert("lock".into(), lock.path().to_string_lossy().into());
+        self.lock.insert("naming".into(), lock.naming().name().into());
+    }
+
+    /// Notes how the lock was got.
+    pub(super) fn held(&mut self, held: &Held) {
+        let previous = match held.outcome() {
+            Outcome::Recovered(previous) => previous.as_deref().map(json::record),
+            Outcome::Fresh => None,
+        };
+        self.lock.insert("outcome".into(), json::outcome(held.outcome()).into());
+        self.lock.insert("token".into(), held.token().into());
+        self.lock.insert("previous".into(), previous.into());
+        self.lock.insert("recordless".into(), held.recordless().into());
+    }
+
+    /// Notes who was in the way.
+    pub(super) fn holder(&mut self, seen: &Observation) {
+        self.holder = Some(json::observation(seen));
+    }
+
+    fn json(&self, code: u8) -> Value {
+        let mut report = json!({ "schema": json::SCHEMA, "result": self.became.name(), "exitCode": code });
+        let milliseconds = u64::try_from(self.waited.as_millis()).unwrap_or(u64::MAX);
+        let rest = json!({
+            "waitedMs": milliseconds,
+            "holder": self.holder,
+            "recovery": self.recovery.map(ended),
+            "job": self.job.map(ended),
+            "integrity": self.integrity.as_ref().map(integrity),
+            "error": self.failure.as_ref().map(|failure| json!({ "message": failure.message, "hint": failure.hint })),
+        });
+        let members = report.as_object_mut().into_iter();
+        let rest = rest.as_object().cloned().unwrap_or_default();
+        members.for_each(|report| report.extend(self.lock.clone().into_iter().chain(rest.clone())));
+        report
+    }
+}
+
+fn ended(ended: Ended) -> Value {
+    match ended {
+        Ended::Code(code) => json!({ "exitCode": code, "signal": null }),
+        Ended::Signal(signal) => json!({ "exitCode": null, "signal": signal }),
+    }
+}
+
+fn integrity(integrity: &Integrity) -> Value {
+    let (state, reason) = match integrity {
+        Integrity::Intact => ("intact", None),
+        Integrity::Damaged(reason) => ("damaged", Some(reason)),
+        Integrity::Lost(reason) => ("lost", Some(reason)),
+    };
+    json!({ "state": state, "reason": reason })
+}

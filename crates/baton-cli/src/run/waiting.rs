@@ -1,0 +1,153 @@
+//! Waiting for a lock where people can see it: whom for, how long already, and why it was given up.
+
+use std::io::{IsTerminal as _, Write as _, stderr};
+use std::ops::ControlFlow;
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use baton_lock::{Attempt, Held, Lock, Observation, clock};
+
+use crate::args::WaitingArgs;
+use crate::failure::Failure;
+use crate::notice::Notices;
+use crate::time;
+
+/// How long to wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Limit {
+    /// Not at all.
+    Now,
+    /// Until then.
+    At(Instant),
+    /// For as long as it takes.
+    Never,
+}
+
+impl Limit {
+    /// As the command line says.
+    pub fn of(args: &WaitingArgs) -> Self {
+        match args.wait {
+            _ if args.nonblock => Self::Now,
+            Some(Duration::ZERO) => Self::Now,
+            Some(wait) => time::deadline(wait).map_or(Self::Never, Self::At),
+            None => Self::Never,
+        }
+    }
+
+    /// How much is left of it; `None` if it has no end.
+    pub fn left(self) -> Option<Duration> {
+        match self {
+            Self::Now => Some(Duration::ZERO),
+            Self::At(deadline) => Some(deadline.saturating_duration_since(Instant::now())),
+            Self::Never => None,
+        }
+    }
+}
+
+/// What came of asking for a lock.
+#[derive(Debug)]
+pub(super) enum Answer {
+    Held(Held),
+    /// Somebody else has it.
+    Busy(Box<Observation>),
+    /// It was waited for in vain.
+    TimedOut(Box<Observation>),
+    /// The process above this one with that id holds it: waiting would never end.
+    HeldByOwnAncestor(Box<Observation>, u32),
+}
+
+/// Acquires a lock within the limit, and says whom it waits for.
+pub(super) fn acquire(lock: &Lock, limit: Limit, notices: Notices) -> Result<Answer, Failure> {
+    let mut ticker = None;
+    let mut own_ancestor = None;
+    let mut on_busy = |seen: &Observation| {
+        own_ancestor = lock.held_by_own_ancestor();
+        if own_ancestor.is_some() {
+            return ControlFlow::Break(());
+        }
+        // The record names who acquired it; the process table also knows who has it now.
+        let seen = lock.observe().ok().filter(|seen| !seen.is_obtainable()).unwrap_or_else(|| seen.clone());
+        notices.say(&format!("waiting: {}", seen.reason()), None);
+        ticker = Some(Ticker::start(notices));
+        ControlFlow::Continue(())
+    };
+    let attempt = match limit {
+        Limit::Now => lock.try_lock(),
+        Limit::At(deadline) => lock.lock_with(Some(deadline), &mut on_busy),
+        Limit::Never => lock.lock_with(None, &mut on_busy),
+    };
+    if let Some(ticker) = ticker {
+        ticker.stop();
+    }
+    Ok(match (attempt?, own_ancestor) {
+        (Attempt::Held(held), _) => Answer::Held(held),
+        (Attempt::Busy(seen), Some(pid)) => Answer::HeldByOwnAncestor(seen, pid),
+        (Attempt::Busy(seen), None) => {
+            // Free by now is no answer to who was in the way.
+            let seen = lock.observe().ok().filter(|now| !now.is_obtainable()).map_or(seen, Box::new);
+            if limit == Limit::Now {
+                lock.held_by_own_ancestor()
+                    .map_or(Answer::Busy(seen.clone()), |pid| Answer::HeldByOwnAncestor(seen, pid))
+            } else {
+                Answer::TimedOut(seen)
+            }
+        }
+    })
+}
+
+/// Says that a lock is busy, and what to do; `after` is how long it was waited for.
+pub fn tell_busy(seen: &Observation, after: Option<Duration>, notices: Notices) {
+    let gave_up = after.map(|after| format!("gave up after {}: ", clock::spell(after))).unwrap_or_default();
+    notices.say(&format!("{gave_up}{}", seen.reason()), Some(&seen.advice()));
+}
+
+/// Says that a process above this one holds the lock, so that waiting for it would never end.
+pub(super) fn tell_deadlock(seen: &Observation, pid: u32, notices: Notices) {
+    let own = if pid == std::process::id() {
+        "this very process has inherited it"
+    } else {
+        "a process above this one"
+    };
+    notices.say(
+        &format!("{}; that is pid {pid}, {own}: waiting for it would never end", seen.reason()),
+        Some("don't ask for a lock inside a job that holds it; if the two must not exclude each other, use two locks"),
+    );
+}
+
+/// Shows on a terminal, once a second, how long the wait has taken; says nothing elsewhere.
+#[derive(Debug)]
+pub struct Ticker(Option<(Sender<()>, JoinHandle<()>)>);
+
+impl Ticker {
+    /// Starts it. The thread ends with [`stop`](Self::stop): it is the command's, no library's.
+    pub fn start(notices: Notices) -> Self {
+        if notices == Notices::Silenced || !stderr().is_terminal() {
+            return Self(None);
+        }
+        let (stop, stopped) = mpsc::channel();
+        let started = Instant::now();
+        let thread = thread::spawn(move || {
+            while stopped.recv_timeout(Duration::from_secs(1)) == Err(RecvTimeoutError::Timeout) {
+                show(&format!("waiting for {}", clock::spell(started.elapsed())));
+            }
+            show("");
+        });
+        Self(Some((stop, thread)))
+    }
+
+    /// Stops it and clears its line.
+    pub fn stop(self) {
+        if let Some((stop, thread)) = self.0 {
+            drop(stop);
+            // It ends when it finds the sender gone.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Replaces the last line of the terminal.
+fn show(text: &str) {
+    // `\x1b[K` clears to the end of the line. A terminal that is gone is no reason to fail.
+    let _ = write!(stderr(), "\r{text}\x1b[K");
+}

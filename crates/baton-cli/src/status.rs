@@ -1,0 +1,66 @@
+//! `baton status`: who holds a lock, since when, and the way forward, without disturbing anybody.
+
+use std::fmt::Write as _;
+use std::io::{self, Write as _};
+
+use baton_lock::{Observation, State};
+use serde_json::json;
+
+use crate::args::StatusArgs;
+use crate::failure::Failure;
+use crate::{exit, json, lock_argument, notice};
+
+/// Prints the state of a lock; gives back the exit code.
+pub fn status(args: &StatusArgs) -> u8 {
+    match look(args) {
+        Ok(seen) => {
+            let text = if args.json { as_json(&seen) } else { as_text(&seen) };
+            // Nobody may be reading any more (`| head -1`): the exit code still tells.
+            let _ = io::stdout().write_all(text.as_bytes());
+            code(&seen.state)
+        }
+        Err(failure) => {
+            if args.json {
+                let text = json!({ "schema": json::SCHEMA, "error": failure.message, "hint": failure.hint });
+                let _ = writeln!(io::stdout(), "{text:#}");
+            }
+            notice::failure(&failure);
+            failure.code
+        }
+    }
+}
+
+fn look(args: &StatusArgs) -> Result<Observation, Failure> {
+    Ok(lock_argument::to_look_at(&args.lock)?.observe()?)
+}
+
+/// The exit code for a state.
+pub fn code(state: &State) -> u8 {
+    match state {
+        State::Free | State::LeftOver => exit::DONE,
+        State::Unsafe { .. } => exit::UNSAFE,
+        State::NotALockFile { .. } => exit::CONTENT,
+        // Held, or it can't be told.
+        _ => exit::BUSY,
+    }
+}
+
+fn as_json(seen: &Observation) -> String {
+    let mut value = json!({ "schema": json::SCHEMA });
+    if let (Some(value), serde_json::Value::Object(members)) =
+        (value.as_object_mut(), json::observation(seen))
+    {
+        value.extend(members);
+    }
+    format!("{value:#}\n")
+}
+
+fn as_text(seen: &Observation) -> String {
+    let mut text = format!("{}\n", seen.reason());
+    for process in &seen.processes {
+        // Writing to a string can't fail.
+        let _ = writeln!(text, "  has it: {}", process.summary());
+    }
+    let _ = writeln!(text, "hint: {}", seen.advice());
+    text
+}
