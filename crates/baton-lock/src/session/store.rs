@@ -216,7 +216,7 @@ pub(super) fn read(
     access: Access,
 ) -> Result<Option<(Session, Current, usize)>, Error> {
     let Some((current, bytes)) = file.read(access)? else { return Ok(None) };
-    let session = document::parse(&bytes).map_err(|fault| Error::of_fault(fault, &file.path()))?;
+    let session = document::parse(&bytes).map_err(|fault| Error::of_fault(fault, file.path()))?;
     Ok(Some((session, current, bytes.len())))
 }
 

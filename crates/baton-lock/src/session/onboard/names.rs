@@ -1,6 +1,6 @@
 //! The private names of the ancestor's writers: `.onboard-session.<pid>.<ms>.<random>.tmp`.
 //!
-//! Its own clients keep no lock on theirs, so that only age tells that nobody writes one any more.
+//! Its own clients may save without the lock, so that only age tells that nobody writes one any more.
 
 use std::ffi::{OsStr, OsString};
 use std::time::Duration;

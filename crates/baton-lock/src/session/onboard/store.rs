@@ -271,7 +271,7 @@ impl Store {
 
 fn read(file: &AtomicFile<Names>, access: Access) -> Result<Read, Error> {
     let Some((current, bytes)) = file.read(access)? else { return Ok(None) };
-    let data = parse(&bytes).map_err(|fault| Error::of_fault(fault, &file.path()))?;
+    let data = parse(&bytes).map_err(|fault| Error::of_fault(fault, file.path()))?;
     Ok(Some((Session::of(&data)?, current)))
 }
 
