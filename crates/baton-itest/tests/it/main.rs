@@ -21,6 +21,7 @@ mod hostile_surroundings;
 mod judging;
 mod left_over_temporaries;
 mod places_are_what_they_say;
+mod session_survives;
 mod strangers_in_flock_naming;
 mod swapped_while_judged;
 mod taken_back;
