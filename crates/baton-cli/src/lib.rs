@@ -10,6 +10,8 @@
 //! | [`json`] | what machines read |
 //! | [`first_process`] | what is different where there is no process above |
 //! | [`lock_argument`] | LOCK as it is typed |
+//! | [`plain_file`] | files of the state directory, and nothing else of their name |
+//! | [`history`] | what happened in each attempt of a job |
 //! | [`plan`] | plan files |
 //! | [`plan`] | plan files |
 //! | [`run`], [`status`], [`wait`], [`apply`] | the verbs |
@@ -24,6 +26,7 @@ pub mod history;
 pub mod json;
 pub mod lock_argument;
 pub mod notice;
+pub mod plain_file;
 pub mod plan;
 pub mod run;
 pub mod status;

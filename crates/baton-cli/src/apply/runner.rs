@@ -95,7 +95,7 @@ impl<'a> Runner<'a> {
         }
         log::sweep_outputs(&self.logs);
         if let Some(session) = self.writer.session() {
-            self.teller.begun(session, self.held);
+            self.teller.begun(session);
         }
         Ok(())
     }

@@ -8,18 +8,16 @@
 
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal as _, Write as _};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
-use baton_lock::session::{End, Purpose, Session};
-use baton_lock::{Held, clock, escape, state_dir};
-use serde_json::{Map, Value, json};
+use baton_lock::session::{End, Session};
+use baton_lock::{clock, escape, state_dir};
 
 use super::log::Log;
 use super::runner::{Fault, FaultCause};
 use crate::args::TellingArgs;
-use crate::history::Journal;
-use crate::json::SCHEMA;
+use crate::history::{Entry, Event, FailureCause, How, Journal};
 use crate::notice::{self, Notices};
 use crate::plan::{Plan, Step};
 use crate::run::job::Ended;
@@ -85,23 +83,20 @@ impl Teller {
         }
     }
 
-    pub(super) fn begun(&mut self, session: &Session, held: &Held) {
+    pub(super) fn begun(&mut self, session: &Session) {
         let Some(attempt) = session.open_attempt() else { return };
         self.attempt = attempt.number;
-        let steps: Vec<&str> = session.steps().map(|step| step.id.as_str()).collect();
-        let purpose = match attempt.purpose {
-            Purpose::Apply => "apply",
-            Purpose::Rerun => "rerun",
-            Purpose::Undo => "undo",
-        };
-        self.event(
-            "attempt_begun",
-            json!({
-                "purpose": purpose, "outcome": crate::json::outcome(held.outcome()), "token": attempt.token,
-                "pid": attempt.pid, "host": attempt.host, "user": attempt.user, "plan": session.plan(),
-                "session": session.session_id(), "steps": steps,
-            }),
-        );
+        self.event(Event::AttemptBegun {
+            purpose: attempt.purpose,
+            outcome: attempt.outcome,
+            token: attempt.token,
+            pid: attempt.pid,
+            host: attempt.host.clone(),
+            user: attempt.user.clone(),
+            plan: session.plan().to_owned(),
+            session: session.session_id().to_owned(),
+            steps: session.steps().map(|step| step.id.clone()).collect(),
+        });
     }
 
     /// A step that does not have to run.
@@ -111,7 +106,8 @@ impl Teller {
     }
 
     pub(super) fn started(&mut self, step: &Step, number: u32, reason: &str) {
-        self.event("step_started", json!({ "step": step.id, "try": number, "reason": reason }));
+        let (id, why) = (step.id.clone(), reason.to_owned());
+        self.event(Event::StepStarted { step: id, number, reason: why });
         match self.manner {
             Manner::Terminal => self.running(step, Duration::ZERO),
             Manner::Lines if number > 1 => self.line(step, DIM, "runs", &format!("try {number}")),
@@ -132,9 +128,9 @@ impl Teller {
 
     /// `took` is `None` if its check found that its effect is there though its runner was killed.
     pub(super) fn completed(&mut self, step: &Step, took: Option<Duration>) {
-        let how = if took.is_some() { "ran" } else { "check" };
-        let milliseconds = took.map_or(0, |took| u64::try_from(took.as_millis()).unwrap_or(u64::MAX));
-        self.event("step_completed", json!({ "step": step.id, "how": how, "durationMs": milliseconds }));
+        let how = if took.is_some() { How::Ran } else { How::Check };
+        let duration_ms = took.map_or(0, |took| u64::try_from(took.as_millis()).unwrap_or(u64::MAX));
+        self.event(Event::StepCompleted { step: step.id.clone(), how, duration_ms });
         if let Some(took) = took {
             self.ran += 1;
             self.line(step, GOOD, "done", &format!("in {}", spell(took)));
@@ -145,7 +141,7 @@ impl Teller {
     }
 
     pub(super) fn skipped(&mut self, step: &Step, why: &str) {
-        self.event("step_skipped", json!({ "step": step.id, "reason": why }));
+        self.event(Event::StepSkipped { step: step.id.clone(), reason: why.to_owned() });
         self.left += 1;
         self.line(step, DIM, "skip", why);
     }
@@ -178,25 +174,23 @@ impl Teller {
 
     fn failure_event(&mut self, step: &Step, message: &str, cause: FaultCause, number: u32) {
         let (cause, ended) = match cause {
-            FaultCause::Error(ended) => ("error", ended),
-            FaultCause::Timeout => ("timeout", None),
-            FaultCause::Interrupted(signal) => ("interrupted", Some(Ended::Signal(signal as i32))),
+            FaultCause::Error(ended) => (FailureCause::Error, ended),
+            FaultCause::Timeout => (FailureCause::Timeout, None),
+            FaultCause::Interrupted(signal) => {
+                (FailureCause::Interrupted, Some(Ended::Signal(signal as i32)))
+            }
         };
-        let (code, signal) = match ended {
-            Some(Ended::Code(code)) => (Some(code), None),
+        let (exit_code, signal) = match ended {
+            Some(Ended::Code(code)) => (Some(i32::from(code)), None),
             Some(Ended::Signal(signal)) => (None, Some(signal)),
             None => (None, None),
         };
-        self.event(
-            "step_failed",
-            json!({
-                "step": step.id, "message": message, "cause": cause, "exitCode": code, "signal": signal, "try": number,
-            }),
-        );
+        let (step, message) = (step.id.clone(), message.to_owned());
+        self.event(Event::StepFailed { step, message, cause, exit_code, signal, number });
     }
 
     pub(super) fn undone(&mut self, step: &Step) {
-        self.event("step_undone", json!({ "step": step.id }));
+        self.event(Event::StepUndone { step: step.id.clone() });
         self.ran += 1;
         let what = if step.undo.is_some() { "" } else { "it has no `undo`" };
         self.line(step, GOOD, "undone", what);
@@ -224,7 +218,7 @@ impl Teller {
             End::Failed => "failed",
             End::Interrupted => "interrupted",
         };
-        self.event("attempt_ended", json!({ "end": word, "exitCode": code }));
+        self.event(Event::AttemptEnded { end, exit_code: code });
         self.clear();
         if !matches!(self.manner, Manner::Terminal | Manner::Lines) {
             return;
@@ -301,20 +295,12 @@ impl Teller {
         }
     }
 
-    fn event(&mut self, event: &str, members: Value) {
-        let mut object = Map::new();
-        object.insert("schema".into(), SCHEMA.into());
-        object.insert("at".into(), clock::format(SystemTime::now()).into());
-        object.insert("attempt".into(), self.attempt.into());
-        object.insert("event".into(), event.into());
-        if let Value::Object(members) = members {
-            object.extend(members);
-        }
-        let line = Value::Object(object);
+    fn event(&mut self, event: Event) {
+        let entry = Entry::now(self.attempt, event);
         if self.manner == Manner::Json {
-            let _ = writeln!(io::stdout(), "{line}");
+            let _ = writeln!(io::stdout(), "{}", serde_json::to_string(&entry).unwrap_or_default());
         }
-        if let Some(Err(error)) = self.journal.as_mut().map(|journal| journal.append(&line)) {
+        if let Some(Err(error)) = self.journal.as_mut().map(|journal| journal.append(&entry)) {
             self.journal = None;
             notice::warning(&format!("the history of `{}` can't be kept: {error}", self.name));
         }
