@@ -3,13 +3,21 @@
 //! A test that needs a holder in another process tells it to hold, and knows from the answer that it does: nobody sleeps,
 //! nobody polls. A puppet is killed through its own handle only, and with the value at the latest, a panic included.
 //! The program is `lock_puppet`, whose header lists what it understands.
+//!
+//! What a puppet starts outlives it, which is what it is for: an [`Heir`] is known by a descriptor, since its id could be
+//! another's by the time it is ended.
 
 use crate::programs::helper;
-use rustix::process::{Pid, WaitId, WaitIdOptions};
+use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process};
 use serde_json::Value;
+use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
+
+/// How long an answer is waited for before it is looked again whether its puppet has stopped.
+const A_MOMENT: Timespec = Timespec { tv_sec: 0, tv_nsec: 1_000_000 };
 
 /// A running puppet.
 #[derive(Debug)]
@@ -122,6 +130,60 @@ impl Puppet {
         self.child.kill().expect("killed");
         let ended = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
         rustix::process::waitid(WaitId::Pid(Pid::from_child(&self.child)), ended).expect("it ends");
+    }
+
+    /// Kills the process that the started program runs in its turn, such as one in namespaces of its own, and waits until
+    /// nothing is left of either: the program has to end when that process does, and not before.
+    ///
+    /// # Panics
+    ///
+    /// When it runs none, or more than one.
+    pub fn kill_inside(mut self) {
+        let inside = self.only_child();
+        kill_process(inside, Signal::KILL).expect("it is waited for by nobody but its parent");
+        self.child.wait().expect("reaped");
+    }
+
+    fn only_child(&self) -> Pid {
+        let pid = self.pid();
+        let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).expect("readable");
+        let [child] = children.split_whitespace().collect::<Vec<_>>()[..] else {
+            panic!("its children are: {children}")
+        };
+        child.parse().ok().and_then(Pid::from_raw).expect("a process id")
+    }
+
+    /// Waits until a signal has stopped it.
+    ///
+    /// # Panics
+    ///
+    /// When it ends or answers instead.
+    #[track_caller]
+    pub fn stopped(&self) {
+        let any =
+            WaitIdOptions::STOPPED | WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
+        loop {
+            let status = rustix::process::waitid(WaitId::Pid(Pid::from_child(&self.child)), any);
+            if let Some(status) = status.expect("it is not reaped yet") {
+                assert!(status.stopped(), "it did not stop: {status:?}");
+                return;
+            }
+            assert!(!self.has_answered(A_MOMENT), "it did not stop, but answered");
+        }
+    }
+
+    fn has_answered(&self, timeout: Timespec) -> bool {
+        let mut polled = [PollFd::new(self.answers.get_ref(), PollFlags::IN)];
+        rustix::io::retry_on_intr(|| rustix::event::poll(&mut polled, Some(&timeout))).expect("polled") > 0
+    }
+
+    /// Lets it go on after it was stopped.
+    ///
+    /// # Panics
+    ///
+    /// When that is not possible.
+    pub fn resume(&self) {
+        kill_process(Pid::from_child(&self.child), Signal::CONT).expect("it is not reaped yet");
     }
 
     /// Waits until it has ended by itself.

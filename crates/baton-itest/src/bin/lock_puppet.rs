@@ -1,8 +1,14 @@
 //! A client of a lock that does one thing per line it reads, and answers each by one line of JSON.
 //!
 //! `lock_puppet --client baton|flock-naming|v0|v1 --lock PATH [--purpose TEXT] [--uid N] [--umask OCTAL] [--file-size N]`, where
-//! `v0` and `v1` are the ancestor's clients. It understands `try`, `release`, and of Baton's also `abandon`, `observe` and
-//! `verify`. At the end of its input it ends, releasing; who wants it dead kills it. The user, the umask and the limit for the
+//! `v0` and `v1` are the ancestor's clients. It understands `try`, `release`, and of Baton's also:
+//!
+//! - `lock`, `lock-until MS`: waits; where the lock is found busy it says so by a line of its own, `{"waiting": …}`, before it
+//!   goes on waiting, and says the outcome by another;
+//! - `abandon`, `observe`, `verify`, `own-ancestor`;
+//! - `spawn-plain`, `spawn-heir`: starts a process that does nothing for a minute, the latter with the lock handed over to it.
+//!
+//! At the end of its input it ends, releasing; who wants it dead kills it. The user, the umask and the limit for the
 //! size of a file are set before anything else is done.
 #![forbid(unsafe_code)]
 
@@ -15,7 +21,10 @@ use rustix::process::{Resource, Rlimit, Signal};
 use serde_json::{Value, json};
 use std::error::Error as _;
 use std::io::{self, BufRead};
+use std::ops::ControlFlow;
 use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 fn main() -> io::Result<()> {
     let options = Options::from_command_line()?;
@@ -62,6 +71,8 @@ fn obey(client: &mut impl Client) -> io::Result<()> {
 struct Batons {
     lock: Lock,
     held: Option<Held>,
+    /// Never waited for: whoever has started this program looks after them.
+    spawned: Vec<Child>,
 }
 
 impl Batons {
@@ -71,11 +82,24 @@ impl Batons {
             how = how.purpose(purpose);
         }
         let lock = how.open(options.lock()?).map_err(io::Error::other)?;
-        Ok(Self { lock, held: None })
+        Ok(Self { lock, held: None, spawned: Vec::new() })
     }
 
     fn acquire(&mut self) -> Value {
-        match self.lock.try_lock() {
+        let attempt = self.lock.try_lock();
+        self.answer(attempt)
+    }
+
+    fn wait(&mut self, deadline: Option<Instant>) -> Value {
+        let attempt = self.lock.lock_with(deadline, |holder| {
+            println!("{}", json!({ "waiting": observation_json(holder) }));
+            ControlFlow::Continue(())
+        });
+        self.answer(attempt)
+    }
+
+    fn answer(&mut self, attempt: Result<Attempt, Error>) -> Value {
+        match attempt {
             Ok(Attempt::Held(held)) => {
                 let answer = held_json(&held);
                 self.held = Some(held);
@@ -85,12 +109,42 @@ impl Batons {
             Err(error) => error_json(&error),
         }
     }
+
+    fn spawn(&mut self, heir_of: Option<&Held>) -> Value {
+        let mut command = Command::new("sleep");
+        command.arg("60").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        if let Some(held) = heir_of {
+            held.hand_to(&mut command);
+        }
+        let child = command.spawn().expect("`sleep` starts");
+        let answer = json!({ "spawned": child.id() });
+        self.spawned.push(child);
+        answer
+    }
 }
 
 impl Client for Batons {
     fn obey(&mut self, order: &str) -> Value {
+        if let Some(limit) = order.strip_prefix("lock-until ") {
+            let limit = Duration::from_millis(limit.parse().expect("a number of milliseconds"));
+            return self.wait(Some(Instant::now() + limit));
+        }
         match (order, self.held.take()) {
             ("try", None) => self.acquire(),
+            ("lock", None) => self.wait(None),
+            ("own-ancestor", held) => {
+                self.held = held;
+                json!({ "holder": self.lock.held_by_own_ancestor() })
+            }
+            ("spawn-plain", held) => {
+                self.held = held;
+                self.spawn(None)
+            }
+            ("spawn-heir", Some(held)) => {
+                let answer = self.spawn(Some(&held));
+                self.held = Some(held);
+                answer
+            }
             ("observe", held) => {
                 self.held = held;
                 self.lock.observe().map_or_else(|error| error_json(&error), |seen| observation_json(&seen))
