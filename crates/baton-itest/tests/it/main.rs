@@ -9,4 +9,5 @@ mod judging;
 mod left_over_temporaries;
 mod places_are_what_they_say;
 mod swapped_while_judged;
+mod undone;
 mod unsafe_places;

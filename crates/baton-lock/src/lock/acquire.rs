@@ -1,8 +1,8 @@
 //! Steps 1 to 7, once: from nothing to a lock that is held, or the reason why not.
 //!
 //! Every way out unlocks explicitly what was locked: closing alone does not, if a child was forked meanwhile. What was
-//! published fresh is removed on the way out; what replaced a departed holder's record stays, unlocked, so that the
-//! unrepaired death is told to the next one.
+//! published where there was none is removed on the way out; what replaced a released record is marked as released; what
+//! replaced a dead holder's stays, unlocked, so that the unrepaired death is told to the next one.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use super::handle::Setup;
 use super::held::{Held, Outcome, Parts};
 use super::judge::{self, Departed, Verdict};
 use super::naming::Naming;
-use super::publish::{Born, Desk, Publication, RecordMode};
+use super::publish::{Born, Desk, Publication, RecordMode, StandsFor};
 use super::token;
 use crate::clock;
 use crate::diagnosis::State;
@@ -186,7 +186,7 @@ fn hold(
         let record = new_record(setup, token);
         match desk.publish(&record.to_json(), departed.as_deref()) {
             Ok(Publication::Done(born)) => {
-                let published = Some((born, departed.is_some()));
+                let published = Some((born, stands_for(departed.as_deref(), &outcome)));
                 let acquired = Acquired { published, recordless: None, outcome, token, record };
                 // Only now may others judge what we replaced.
                 drop(departed);
@@ -237,10 +237,17 @@ fn succession(departed: Option<&Departed>, last: u64, taken_back: Option<&TakenB
     (Outcome::Recovered(departed.record.clone()), token)
 }
 
+fn stands_for(departed: Option<&Departed>, outcome: &Outcome) -> StandsFor {
+    match (departed, outcome) {
+        (None, _) => StandsFor::Nobody,
+        (Some(_), Outcome::Fresh) => StandsFor::Released,
+        (Some(_), Outcome::Recovered(_)) => StandsFor::Dead,
+    }
+}
+
 /// What steps 4 to 6 came to.
 struct Acquired {
-    /// With whether it replaced a departed one.
-    published: Option<(Born, bool)>,
+    published: Option<(Born, StandsFor)>,
     recordless: Option<String>,
     outcome: Outcome,
     token: u64,
@@ -280,9 +287,9 @@ fn conclude(
         };
         return Ok(Round::Held(Held::new(parts, outcome, token)));
     }
-    if let Some((born, replaced)) = &acquired.published {
-        desk.take_back(born, *replaced);
-        if *replaced {
+    if let Some((born, stands_for)) = &acquired.published {
+        desk.take_back(born, &acquired.record, *stands_for);
+        if *stands_for != StandsFor::Nobody {
             *taken_back = Some(TakenBack { token: acquired.token, outcome: acquired.outcome });
         }
     }

@@ -16,7 +16,7 @@ use super::directory::Directory;
 use super::guard::Guard;
 use super::handle::Setup;
 use super::naming::Naming;
-use super::publish::{Born, Publication};
+use super::publish::{Born, StandsFor};
 use crate::error::Error;
 use crate::escape;
 use crate::record::Record;
@@ -79,8 +79,7 @@ pub(crate) struct Parts {
     pub(crate) setup: Arc<Setup>,
     pub(crate) directory: Arc<Directory>,
     pub(crate) guard: Guard,
-    /// With whether it replaced a departed one.
-    pub(crate) published: Option<(Born, bool)>,
+    pub(crate) published: Option<(Born, StandsFor)>,
     pub(crate) recordless: Option<String>,
     pub(crate) record: Record,
 }
@@ -213,24 +212,14 @@ impl Held {
 impl Parts {
     /// Ends the record's part: what becomes of the file, then its lock.
     fn end_record(&self, end: End) -> Result<(), Error> {
-        let Some((born, replaced)) = &self.published else { return Ok(()) };
+        let Some((born, stands_for)) = &self.published else { return Ok(()) };
         let desk = self.setup.desk(&self.directory, &self.guard);
         let ended = match (end, self.setup.naming) {
             (End::Unclean, _) => Ok(()),
-            (End::Undone, _) if *replaced => Ok(()),
+            (End::Undone, _) if *stands_for == StandsFor::Dead => Ok(()),
             (End::Clean | End::Undone, Naming::Record) => desk.try_remove_own(born),
-            (End::Clean | End::Undone, Naming::Flock) => {
-                // The record keeps the token, so it stays, marked as released.
-                match desk.publish_over_own(&self.record.released().to_json(), born) {
-                    Ok(Publication::Done(marked)) => {
-                        marked.unlock();
-                        Ok(())
-                    }
-                    // The name is somebody else's by now: theirs stays.
-                    Ok(Publication::JudgeAgain) => Ok(()),
-                    Err(error) => Err(error),
-                }
-            }
+            // The record keeps the token, so it stays, marked as released.
+            (End::Clean | End::Undone, Naming::Flock) => desk.mark_released(born, &self.record),
         };
         born.unlock();
         ended

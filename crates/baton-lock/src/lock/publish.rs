@@ -19,7 +19,7 @@ use super::guard::unsupported;
 use super::judge::{self, Departed, Rules};
 use super::naming::Names;
 use crate::error::Error;
-use crate::record::{self, Content};
+use crate::record::{self, Content, Record};
 use crate::sys::{self, Access, Errno, FileId, Handle, Range};
 
 /// A record under its private name or published, byte 0 locked.
@@ -43,6 +43,22 @@ pub(crate) enum Publication {
     Done(Born),
     /// The name means something else by now, or our private file is gone.
     JudgeAgain,
+}
+
+/// What a published record tells besides its own holder, which decides what becomes of it when it is taken back.
+///
+/// In flock naming nearly every record replaces one. Left as it is when it is taken back, it would look like a death:
+///
+/// 1. P1 replaces a released record by its own. Somebody deletes the guard, so that step 7 fails.
+/// 2. P2 finds P1's record, unlocked and not marked as released: *recovered*, though everybody has ended cleanly.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum StandsFor {
+    /// Nobody: it was published where there was none.
+    Nobody,
+    /// A released record, which only kept the token.
+    Released,
+    /// The record of a holder that did not end cleanly, which the next one has to be told.
+    Dead,
 }
 
 /// The permission bits of a record, whatever the umask.
@@ -82,7 +98,7 @@ impl Desk<'_> {
     }
 
     /// Publishes a record over our own one, or anew if that one is gone. `JudgeAgain`: the name is somebody else's.
-    pub(crate) fn publish_over_own(&self, json: &str, own: &Born) -> Result<Publication, Error> {
+    fn publish_over_own(&self, json: &str, own: &Born) -> Result<Publication, Error> {
         let Some((temporary, born)) = self.write(json)? else { return Ok(Publication::JudgeAgain) };
         let named = if self.directory.means(&self.names.record, own.id) {
             self.exchange(&temporary, |stat| stat.id == own.id)
@@ -207,13 +223,26 @@ impl Desk<'_> {
         born.unlock();
     }
 
-    /// Takes a published record back: removed if it was published where there was none, left for the next one to find if
-    /// it replaced a departed one. Unlocked either way.
-    pub(crate) fn take_back(&self, born: &Born, replaced: bool) {
-        if !replaced {
-            self.remove_own(born);
+    /// Takes a published record back: removed if it was published where there was none, marked as released if it replaced
+    /// one that was, left for the next one to find if it replaced a dead one's. Unlocked in any case.
+    pub(crate) fn take_back(&self, born: &Born, record: &Record, stands_for: StandsFor) {
+        match stands_for {
+            StandsFor::Nobody => self.remove_own(born),
+            StandsFor::Released => {
+                // Should it fail, the next one is told *recovered*, which errs on the safe side.
+                let _ = self.mark_released(born, record);
+            }
+            StandsFor::Dead => {}
         }
         born.unlock();
+    }
+
+    /// Publishes our record anew, marked as released; a name that is somebody else's by now stays theirs.
+    pub(crate) fn mark_released(&self, born: &Born, record: &Record) -> Result<(), Error> {
+        if let Publication::Done(marked) = self.publish_over_own(&record.released().to_json(), born)? {
+            marked.unlock();
+        }
+        Ok(())
     }
 
     /// Removes our record if its name still means it. Errors are the caller's to judge.
