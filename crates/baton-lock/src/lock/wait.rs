@@ -65,7 +65,8 @@ pub(crate) fn acquire(
             Round::StartOver => return Err(Error::Unstable { path: setup.path.clone() }),
             Round::Busy(busy) => busy,
         };
-        if busy.state == State::Acquiring && settling < SETTLING {
+        // One that is interrupted while it judges was waited for within the round already.
+        if busy.state == State::Acquiring && busy.at_guard && settling < SETTLING {
             settling += 1;
             sys::pause(SETTLING_PAUSE);
             continue;
