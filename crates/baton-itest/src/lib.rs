@@ -24,3 +24,4 @@ pub mod puppet;
 pub mod race;
 pub mod scene;
 pub mod skip;
+pub mod theirs;

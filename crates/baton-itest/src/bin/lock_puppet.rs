@@ -6,6 +6,7 @@
 //! - `lock`, `lock-until MS`: waits; where the lock is found busy it says so by a line of its own, `{"waiting": …}`, before it
 //!   goes on waiting, and says the outcome by another;
 //! - `abandon`, `observe`, `verify`, `own-ancestor`;
+//! - `observe-times N`: observes that often, without a pause, and counts what it saw;
 //! - `spawn-plain`, `spawn-heir`: starts a process that does nothing for a minute, the latter with the lock handed over to it.
 //!
 //! At the end of its input it ends, releasing; who wants it dead kills it. The user, the umask and the limit for the
@@ -19,8 +20,9 @@ use nix::unistd::{Gid, Uid};
 use rustix::fs::Mode;
 use rustix::process::{Resource, Rlimit, Signal};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::error::Error as _;
-use std::io::{self, BufRead};
+use std::io::{self, BufRead, Read};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -110,13 +112,28 @@ impl Batons {
         }
     }
 
+    fn observe_often(&self, times: u32) -> Value {
+        let mut counts: BTreeMap<&str, u32> = BTreeMap::new();
+        for _ in 0..times {
+            match self.lock.observe() {
+                Ok(seen) => *counts.entry(seen.state.name()).or_default() += 1,
+                Err(error) => return error_json(&error),
+            }
+        }
+        json!(counts)
+    }
+
     fn spawn(&mut self, heir_of: Option<&Held>) -> Value {
-        let mut command = Command::new("sleep");
-        command.arg("60").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let mut command = Command::new("sh");
+        command.args(["-c", "echo; exec sleep 60"]);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
         if let Some(held) = heir_of {
             held.hand_to(&mut command);
         }
-        let child = command.spawn().expect("`sleep` starts");
+        let mut child = command.spawn().expect("`sh` starts");
+        // Started is not enough: a child has copies of all descriptors for some moments after that, handed over or not.
+        let said = child.stdout.as_mut().expect("piped").read(&mut [0]).expect("it speaks");
+        assert_eq!(said, 1, "it runs");
         let answer = json!({ "spawned": child.id() });
         self.spawned.push(child);
         answer
@@ -128,6 +145,9 @@ impl Client for Batons {
         if let Some(limit) = order.strip_prefix("lock-until ") {
             let limit = Duration::from_millis(limit.parse().expect("a number of milliseconds"));
             return self.wait(Some(Instant::now() + limit));
+        }
+        if let Some(times) = order.strip_prefix("observe-times ") {
+            return self.observe_often(times.parse().expect("a number"));
         }
         match (order, self.held.take()) {
             ("try", None) => self.acquire(),

@@ -12,5 +12,5 @@ mod left_over_temporaries;
 mod places_are_what_they_say;
 mod stopped_in_mid_acquire;
 mod swapped_while_judged;
-mod undone;
 mod unsafe_places;
+mod ways_to_end;
