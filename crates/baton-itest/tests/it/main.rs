@@ -5,6 +5,7 @@ mod ancestor_failures;
 mod ancestor_loses;
 mod ancestor_meets_baton;
 mod baton_keeps_exclusion;
+mod directory_replaced;
 mod hostile_surroundings;
 mod judging;
 mod killed_at_every_call;

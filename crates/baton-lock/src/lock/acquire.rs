@@ -67,17 +67,31 @@ pub(crate) fn round(
     taken_back: &mut Option<TakenBack>,
 ) -> Result<Round, Error> {
     let directory = setup.directory()?; // step 1
-    let Some(guard) = open_guard(setup, &directory)? else { return Ok(Round::StartOver) }; // step 2
-    if let Some(busy) = lock_guard(setup, &directory, &guard, at_guard)? {
+    match in_directory(setup, &directory, at_guard, taken_back) {
+        Ok(Round::Held(held)) => Ok(Round::Held(held)),
+        // What was found there says nothing of the one that has the path by now. In a removed one nothing can even be created.
+        _ if setup.forget_directory_if_moved(&directory) => Ok(Round::StartOver),
+        answer => answer,
+    }
+}
+
+/// Steps 2 to 7, in a directory that was opened in this round or an earlier one.
+fn in_directory(
+    setup: &Arc<Setup>,
+    directory: &Arc<Directory>,
+    at_guard: AtGuard,
+    taken_back: &mut Option<TakenBack>,
+) -> Result<Round, Error> {
+    let Some(guard) = open_guard(setup, directory)? else { return Ok(Round::StartOver) }; // step 2
+    if let Some(busy) = lock_guard(setup, directory, &guard, at_guard)? {
         return Ok(Round::Busy(busy)); // step 3
     }
     let guard = Locked(Some(guard));
     if !directory.means(&setup.names.guard, guard.get().id) {
-        setup.forget_directory_if_moved(&directory);
         return Ok(Round::StartOver);
     }
-    companion::refuse(&directory, &setup.well_known, setup.naming, Some(guard.get()))?;
-    hold(setup, &directory, guard, taken_back)
+    companion::refuse(directory, &setup.well_known, setup.naming, Some(guard.get()))?;
+    hold(setup, directory, guard, taken_back)
 }
 
 /// The guard while it is locked; unlocked explicitly unless it goes into a [`Held`].
@@ -293,7 +307,6 @@ fn conclude(
             *taken_back = Some(TakenBack { token: acquired.token, outcome: acquired.outcome });
         }
     }
-    setup.forget_directory_if_moved(directory);
     refused.map(|()| Round::StartOver)
 }
 

@@ -75,15 +75,16 @@ impl Setup {
         Ok(directory)
     }
 
-    /// Makes the next use open the directory anew, if the path leads elsewhere by now.
-    pub(crate) fn forget_directory_if_moved(&self, directory: &Arc<Directory>) {
+    /// Makes the next use open the directory anew, if the path leads elsewhere by now; says whether it does.
+    pub(crate) fn forget_directory_if_moved(&self, directory: &Arc<Directory>) -> bool {
         if directory.is_still_named() {
-            return;
+            return false;
         }
         let mut known = self.directory.lock().unwrap_or_else(PoisonError::into_inner);
         if known.as_ref().is_some_and(|known| Arc::ptr_eq(known, directory)) {
             *known = None;
         }
+        true
     }
 
     pub(crate) fn rules(&self) -> Rules {
