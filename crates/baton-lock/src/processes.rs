@@ -68,6 +68,11 @@ pub(crate) fn has_open(pid: u32, file: FileId) -> bool {
     descriptors(pid).iter().any(|descriptor| descriptor.id == Some(file))
 }
 
+/// Is the file open in any process?
+pub(crate) fn is_open(file: FileId) -> bool {
+    pids().into_iter().any(|pid| has_open(pid, file))
+}
+
 /// Is the file open in any process, by another descriptor than this one of our own?
 pub(crate) fn others_have_open(own: &Handle, file: FileId) -> bool {
     let (own_pid, own_number) = (sys::process_id(), own.as_raw_fd().to_string());

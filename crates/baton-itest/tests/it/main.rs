@@ -10,6 +10,7 @@ mod hostile_surroundings;
 mod judging;
 mod killed_at_every_call;
 mod left_over_temporaries;
+mod observed_under_load;
 mod places_are_what_they_say;
 mod stopped_in_mid_acquire;
 mod swapped_while_judged;

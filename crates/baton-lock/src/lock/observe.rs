@@ -3,6 +3,12 @@
 //! Nothing is locked, created or written, so that no contender ever finds a lock busy because somebody looked. Byte 0 of
 //! the record is asked for with `F_OFD_GETLK`; a foreign `flock` is read from `/proc/locks` and from the descriptors of the
 //! processes that can be seen. Contents decide nothing where the kernel can be asked.
+//!
+//! The record is closed again before anything else is looked at, since whoever judges an ancestor's or a cut-off one takes it
+//! for in use while any process has it open:
+//!
+//! 1. P1 observes: opens a dead ancestor's record, and looks through all of `/proc`, which takes milliseconds.
+//! 2. P2 acquires: the record is open elsewhere, busy. With an observer in a loop, nearly every time.
 
 use std::ffi::OsStr;
 
@@ -18,7 +24,7 @@ use crate::error::Error;
 use crate::filesystem::Reach;
 use crate::processes::{self, Process};
 use crate::record::{self, Content, Record};
-use crate::sys::{self, Access, Errno, FileId, Handle, Range, Stat};
+use crate::sys::{self, Access, Errno, FileId, Range, Stat};
 
 /// A state and the record that goes with it.
 type Seen = (State, Option<Box<Record>>);
@@ -116,15 +122,18 @@ fn at_record(setup: &Setup, directory: &Directory) -> Result<Seen, Error> {
         return Ok((State::Held, judge::held_record(&handle)));
     }
     let bytes = sys::read_start(&handle, record::MAX_READ + 1).map_err(failed)?;
-    unheld(setup, directory, name, &handle, &stat, record::classify(&bytes))
+    drop(handle);
+    unheld(setup, directory, name, &stat, record::classify(&bytes))
 }
 
 /// What a record means that no Baton holder has locked.
+///
+/// It is not open any more, so that its inode can be another file's by now: then what is seen is not true any more, as
+/// it can be with everything that is observed.
 fn unheld(
     setup: &Setup,
     directory: &Directory,
     name: &OsStr,
-    handle: &Handle,
     stat: &Stat,
     content: Content,
 ) -> Result<Seen, Error> {
@@ -136,21 +145,21 @@ fn unheld(
             Ok((state, Some(Box::new(record))))
         }
         Content::Ancestor(record) => {
-            let state = ancestors(directory, &record, handle, stat);
+            let state = ancestors(directory, &record, stat);
             Ok((state, Some(Box::new(record))))
         }
         Content::Foreign if setup.malformed == Malformed::Refused => {
             Err(judge::not_a_lock_file(directory, name))
         }
-        Content::Incomplete | Content::Foreign => Ok((incomplete(directory, handle, stat), None)),
+        Content::Incomplete | Content::Foreign => Ok((incomplete(directory, stat), None)),
     }
 }
 
-fn ancestors(directory: &Directory, record: &Record, handle: &Handle, stat: &Stat) -> State {
+fn ancestors(directory: &Directory, record: &Record, stat: &Stat) -> State {
     if directory.reach == Reach::OptedIn {
         return State::Ancestor(AncestorState::Unverified);
     }
-    match (ancestor::judge(record), in_use(directory, handle, stat)) {
+    match (ancestor::judge(record), in_use(directory, stat)) {
         (Life::Held(state), _) => State::Ancestor(state),
         (Life::Departed, Some(State::OpenElsewhere)) if processes::has_open(record.pid, stat.id) => {
             State::Ancestor(AncestorState::Alive)
@@ -160,17 +169,17 @@ fn ancestors(directory: &Directory, record: &Record, handle: &Handle, stat: &Sta
     }
 }
 
-fn incomplete(directory: &Directory, handle: &Handle, stat: &Stat) -> State {
-    match (in_use(directory, handle, stat), judge::ages_out_in(stat)) {
+fn incomplete(directory: &Directory, stat: &Stat) -> State {
+    match (in_use(directory, stat), judge::ages_out_in(stat)) {
         (Some(state), _) => state,
         (None, Some(left)) => State::Incomplete { ages_out_in: left },
         (None, None) => State::LeftOver,
     }
 }
 
-fn in_use(directory: &Directory, handle: &Handle, stat: &Stat) -> Option<State> {
+fn in_use(directory: &Directory, stat: &Stat) -> Option<State> {
     if processes::is_flocked(stat.id, directory.device_differs) {
         return Some(State::ForeignFlock);
     }
-    processes::others_have_open(handle, stat.id).then_some(State::OpenElsewhere)
+    processes::is_open(stat.id).then_some(State::OpenElsewhere)
 }
