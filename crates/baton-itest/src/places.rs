@@ -108,11 +108,26 @@ impl Overlay {
     ///
     /// When that is not possible.
     pub fn remount(&self) {
-        // A child that another test is just starting has copies of all descriptors until it executes its program.
-        until_not_busy(|| rustix::mount::unmount(&self.root, UnmountFlags::empty()));
-        // It would get the number that has just become free.
-        mount("tmpfs", &self.decoy, SCRATCH_SIZE).expect("mounted");
-        mount("overlay", &self.root, &self.options).expect("mounted again");
+        let before = self.device();
+        loop {
+            // A child that another test is just starting has copies of all descriptors until it executes its program.
+            until_not_busy(|| rustix::mount::unmount(&self.root, UnmountFlags::empty()));
+            // Numbers are handed out again, the lowest first. Ends as soon as all those up to the old one are taken.
+            mount("tmpfs", &self.decoy, SCRATCH_SIZE).expect("mounted");
+            mount("overlay", &self.root, &self.options).expect("mounted again");
+            if self.device() != before {
+                return;
+            }
+        }
+    }
+
+    /// Its device number.
+    ///
+    /// # Panics
+    ///
+    /// When it is not mounted.
+    pub fn device(&self) -> u64 {
+        rustix::fs::stat(&self.root).expect("it is there").st_dev
     }
 }
 

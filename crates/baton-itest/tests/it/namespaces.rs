@@ -13,7 +13,6 @@ use baton_itest::skip::skip;
 use baton_lock::{AncestorState, Lock, Naming, State};
 use serde_json::{Value, json};
 use std::fs;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
@@ -163,12 +162,11 @@ fn killed_holder_is_recovered_at_once_when_its_overlay_is_mounted_anew() {
     for (client, scene) in BOTH {
         let shown = on_remountable_overlay(|overlay| {
             let path = overlay.root().join("a.lock");
-            let device = || fs::metadata(overlay.root()).expect("there").dev();
             let (holder, said) = Puppet::holding(client, &path);
-            let (pid, before) = (holder.pid(), device());
+            let (pid, before) = (holder.pid(), overlay.device());
             holder.kill();
             overlay.remount();
-            assert_ne!(device(), before, "this has to be another device to show anything");
+            assert_ne!(overlay.device(), before, "this has to be another device to show anything");
             let lock = scene.lock(&path);
             assert_eq!(lock.observe().expect("seen").state, State::LeftOver);
             let (held, previous) = must_recover(&lock);
