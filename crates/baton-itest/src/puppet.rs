@@ -4,7 +4,7 @@
 //! nobody polls. A puppet is killed through its own handle only, and with the value at the latest, a panic included.
 //! The program is `lock_puppet`, whose header lists what it understands.
 //!
-//! What a puppet starts outlives it, which is what it is for: an [`Heir`] is known by a descriptor, since its id could be
+//! What a puppet starts outlives it, which is what it is for: an [`crate::heir::Heir`] is known by a descriptor, since its id could be
 //! another's by the time it is ended.
 
 use crate::programs::helper;
