@@ -19,21 +19,22 @@ pub struct Args {
     pub verb: Verb,
 }
 
+// Paragraphs are one line each: they are wrapped to the width of the terminal.
 const EXAMPLES: &str = "\
-LOCK is a path if it has a `/`, else a name in the state directory ($BATON_DIR, else $XDG_STATE_HOME/baton,
-else ~/.local/state/baton). TIME is `30s`, `1m30s`, `250ms`, or a number of seconds.
+LOCK is a path if it has a `/`, else a name in the state directory ($BATON_DIR, else $XDG_STATE_HOME/baton, else \
+~/.local/state/baton). TIME is `30s`, `1m30s`, `250ms`, or a number of seconds.
 
 Examples:
-  baton run deploy -- ./deploy.sh prod          one deployment at a time; others wait
-  baton run -n -E 0 sync -- rsync -a a/ b/      in cron: skip this round if the last one still runs
-  baton run -w 30s ./tree.lock -- make          wait half a minute at most, else exit 75
-  baton run --flock ./data.db -- backup         share a file with programs that use flock(1)
-  baton status deploy                           who holds it, since when, and what to do
-  baton wait -w 10m deploy && echo idle         return once it is free, without taking it
+  baton run deploy -- ./deploy.sh prod         one at a time; others wait
+  baton run -q -n -E 0 sync -- rsync -a a/ b/  cron: skip it while one runs
+  baton run -w 30s ./tree.lock -- make         wait 30 s at most, else exit 75
+  baton run --flock ./data.db -- backup        share a file with flock(1) users
+  baton status deploy                          who holds it, and what to do
+  baton wait -w 10m deploy && echo idle        return once free; takes nothing
 
-Exit codes: the job's own, or 128+N if signal N ended it; 75 busy or timed out; 65 not a lock file;
-69 the filesystem can't hold a lock; 73 a file or directory is unsafe; 76 the lock was lost;
-126 the job can't be executed, 127 it was not found; 2 usage.";
+Exit codes: the job's own, or 128+N if signal N ended it; 75 busy or timed out; 65 not a lock file; 69 the filesystem \
+can't hold a lock; 73 a file or directory is unsafe; 76 the lock was lost; 126, 127 the job can't be executed, was not \
+found; 2 usage.";
 
 /// The verbs.
 #[derive(Debug, Subcommand)]
@@ -44,6 +45,10 @@ pub enum Verb {
     Status(StatusArgs),
     /// Return when a lock is free, without taking it
     Wait(WaitArgs),
+    /// Run the steps of a plan under its lock; carry on where the last runner fell
+    Apply(ApplyArgs),
+    /// Take back what the steps of a plan have done, in reverse
+    Undo(UndoArgs),
 }
 
 /// Which lock.
@@ -124,18 +129,17 @@ pub struct RunArgs {
 }
 
 const RUN_EXAMPLES: &str = "\
-The job inherits the lock: if baton itself is killed, the lock stays held until the job has ended too.
-It finds in its environment: BATON_LOCK; BATON_TOKEN, a fencing token that is larger than that of every
-earlier holder; BATON_OUTCOME, which is `fresh`, or `recovered` if the last holder did not end cleanly;
-and after a recovery BATON_PREVIOUS, the record of that holder.
+The job inherits the lock: if baton itself is killed, the lock stays held until the job has ended too. It finds \
+BATON_LOCK, BATON_TOKEN (a fencing token: larger than that of every earlier holder) and BATON_OUTCOME (`fresh`, or \
+`recovered` if the last holder died; then BATON_PREVIOUS is its record) in its environment.
 
 Examples:
   baton run deploy -- ./deploy.sh prod
-  baton run -n -E 0 sync -- rsync -a a/ b/      in cron: skip this round if the last one still runs
+  baton run -q -n -E 0 sync -- rsync -a a/ b/  cron: skip it while one runs
   baton run -w 5m --purpose 'release 4.2' ./tree.lock -- make release
   baton run --on-recovered 'git reset --hard' ./tree.lock -- ./update
   baton run --close web -- systemctl restart web
-  baton run --exec worker -- ./worker           no baton process beside the worker";
+  baton run --exec worker -- ./worker          no process of baton beside it";
 
 /// `baton status`.
 #[derive(Debug, Group)]
@@ -151,8 +155,8 @@ pub struct StatusArgs {
 }
 
 const STATUS_EXAMPLES: &str = "\
-Exit codes: 0 free or left over by a holder that died; 75 held, or it can't be told;
-65 not a lock file; 69 the filesystem can't hold a lock; 73 unsafe.
+Exit codes: 0 free or left over by a holder that died; 75 held, or it can't be told; 65 not a lock file; 69 the filesystem \
+can't hold a lock; 73 unsafe.
 
 Examples:
   baton status deploy
@@ -178,6 +182,106 @@ Another one may take the lock the moment it is free; to do something while nobod
 Examples:
   baton wait deploy
   baton wait -w 10m deploy || echo 'still deploying'";
+
+/// How `apply` and `undo` tell what they do.
+#[derive(Debug, Group)]
+pub struct TellingArgs {
+    /// Print one JSON object per event, for programs
+    #[arg(long)]
+    pub json: bool,
+
+    /// Also show what the steps print, without secrets
+    #[arg(short, long, conflicts_with = "json")]
+    pub verbose: bool,
+}
+
+/// `baton apply`.
+#[derive(Debug, Group)]
+#[command(after_help = APPLY_EXAMPLES)]
+#[expect(clippy::struct_excessive_bools, reason = "each is one switch of the command line")]
+pub struct ApplyArgs {
+    /// How to wait.
+    #[command(flatten)]
+    pub waiting: WaitingArgs,
+
+    /// Carry on where the last runner stopped
+    #[arg(long, group = "choice")]
+    pub resume: bool,
+
+    /// Start from the first step, whatever was done before
+    #[arg(long, group = "choice")]
+    pub fresh: bool,
+
+    /// Run STEP and all after it again; those before it must be finished
+    #[arg(long, value_name = "STEP", group = "choice")]
+    pub from: Option<String>,
+
+    /// Run STEP again, and nothing else
+    #[arg(long, value_name = "STEP", group = "choice")]
+    pub only: Option<String>,
+
+    /// Count finished steps as finished though the plan has changed them
+    #[arg(long)]
+    pub accept_changes: bool,
+
+    /// Say what would run and why; run nothing
+    #[arg(long)]
+    pub dry_run: bool,
+
+    /// Don't ask for confirmation; chooses nothing
+    #[arg(short, long)]
+    pub yes: bool,
+
+    /// How to tell.
+    #[command(flatten)]
+    pub telling: TellingArgs,
+
+    /// The plan file (TOML)
+    #[arg(value_name = "PLAN")]
+    pub plan: PathBuf,
+}
+
+const APPLY_EXAMPLES: &str = "\
+The plan's name names its lock and its session. A step that is complete is run again only if its `check` says
+that its effect is gone. Nothing unfinished is resumed or thrown away unasked: on a terminal you are asked,
+elsewhere the exit code is 3.
+
+Exit codes: 0 complete; 1 a step failed; 3 a decision is needed; 65 the plan or its session is wrong;
+75 somebody else runs it; 76 the lock was lost; 129, 130, 143 told to stop.
+
+Examples:
+  baton apply onboard.toml
+  baton apply --resume onboard.toml          carry on after a failure, a kill, a reboot
+  baton apply --from inference onboard.toml  run this step and all after it again
+  baton apply --dry-run onboard.toml";
+
+/// `baton undo`.
+#[derive(Debug, Group)]
+#[command(after_help = UNDO_EXAMPLES)]
+pub struct UndoArgs {
+    /// How to wait.
+    #[command(flatten)]
+    pub waiting: WaitingArgs,
+
+    /// Don't ask for confirmation
+    #[arg(short, long)]
+    pub yes: bool,
+
+    /// How to tell.
+    #[command(flatten)]
+    pub telling: TellingArgs,
+
+    /// The plan file (TOML)
+    #[arg(value_name = "PLAN")]
+    pub plan: PathBuf,
+}
+
+const UNDO_EXAMPLES: &str = "\
+Runs the `undo` commands of the steps that were done, or begun and not finished, the last one first.
+
+Examples:
+  baton undo onboard.toml
+  baton undo --yes onboard.toml";
 
 #[cfg(test)]
 mod tests {

@@ -3,11 +3,39 @@
 //! Every output has `"schema": 1`; members are only ever added under that number. Texts from records are as they are on disk:
 //! JSON escapes them, and whoever shows them has to escape them again.
 
-use baton_lock::{Observation, Outcome, Record, clock};
+use std::fmt::Write as _;
+
+use baton_lock::{Observation, Outcome, Record, clock, escape};
 use serde_json::{Value, json};
 
 /// The version of the members; a change of their meaning would be another.
 pub const SCHEMA: u32 = 1;
+
+/// A value as it is printed, with a line feed at its end. It may end on a terminal: what that could take for a command, or
+/// would not show, is escaped; to whoever reads JSON it means the same.
+///
+/// # Examples
+///
+/// ```
+/// let text = baton_cli::json::text(&serde_json::json!("a\u{9b}31m \u{202e}é"));
+/// assert_eq!(text, "\"a\\u009b31m \\u202eé\"\n");
+/// ```
+pub fn text(value: &Value) -> String {
+    let mut text = String::new();
+    for character in format!("{value:#}").chars() {
+        // Line feeds are between the tokens: within strings they are escaped already.
+        if character != '\n' && escape::is_hidden(character) {
+            for unit in character.encode_utf16(&mut [0; 2]) {
+                // Writing to a string can't fail.
+                let _ = write!(text, "\\u{unit:04x}");
+            }
+        } else {
+            text.push(character);
+        }
+    }
+    text.push('\n');
+    text
+}
 
 /// An observation, without the schema's number.
 pub fn observation(seen: &Observation) -> Value {

@@ -8,17 +8,25 @@
 //! | [`failure`] | what went wrong, with its exit code and the way out |
 //! | [`notice`] | what people read on standard error |
 //! | [`json`] | what machines read |
+//! | [`first_process`] | what is different where there is no process above |
 //! | [`lock_argument`] | LOCK as it is typed |
+//! | [`plain_file`] | files of the state directory, and nothing else of their name |
+//! | [`history`] | what happened in each attempt of a job |
 //! | [`plan`] | plan files |
-//! | [`run`], [`status`], [`wait`] | the verbs |
+//! | [`plan`] | plan files |
+//! | [`run`], [`status`], [`wait`], [`apply`] | the verbs |
 #![forbid(unsafe_code)]
 
+pub mod apply;
 pub mod args;
 pub mod exit;
 pub mod failure;
+pub mod first_process;
+pub mod history;
 pub mod json;
 pub mod lock_argument;
 pub mod notice;
+pub mod plain_file;
 pub mod plan;
 pub mod run;
 pub mod status;
@@ -29,6 +37,7 @@ use std::panic;
 use std::process::ExitCode;
 
 use clap::Parser;
+use clap::error::ErrorKind;
 
 use args::{Args, Verb};
 
@@ -39,6 +48,9 @@ pub fn main() -> ExitCode {
         Err(error) => {
             // Help and version come this way too. A closed pipe is nobody's failure.
             let _ = error.print();
+            if is_about_the_job(&error) {
+                notice::hint("the command comes after `--`: `baton run LOCK -- CMD…`");
+            }
             return ExitCode::from(if error.use_stderr() { exit::USAGE } else { exit::DONE });
         }
     };
@@ -49,10 +61,22 @@ pub fn main() -> ExitCode {
     ExitCode::from(code)
 }
 
+/// Is it about what `--` is for? Without it the job's words can't be told from ours.
+fn is_about_the_job(error: &clap::Error) -> bool {
+    let mut words = std::env::args_os().skip(1);
+    let is_run = words.next().is_some_and(|verb| verb == "run");
+    let is_kind = matches!(error.kind(), ErrorKind::UnknownArgument | ErrorKind::MissingRequiredArgument);
+    is_run && is_kind && !words.any(|word| word == "--")
+}
+
 fn obey(args: Args) -> u8 {
+    // Where that is refused, they do nothing, as without.
+    let _ = first_process::heed_signals();
     match args.verb {
         Verb::Run(args) => run::run(&args),
         Verb::Status(args) => status::status(&args),
         Verb::Wait(args) => wait::wait(&args),
+        Verb::Apply(args) => apply::apply(&args),
+        Verb::Undo(args) => apply::undo(&args),
     }
 }

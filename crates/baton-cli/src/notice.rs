@@ -42,6 +42,21 @@ pub fn failure(failure: &Failure) {
     print_hint(failure.hint.as_deref());
 }
 
+/// Prints a line, whatever `-q` says: an answer.
+pub fn line(text: &str) {
+    print(&format!("baton: {text}"));
+}
+
+/// Prints a line as it is.
+pub fn raw(text: &str) {
+    print(text);
+}
+
+/// Prints what went wrong, where the hint is given apart.
+pub fn bad(text: &str) {
+    print(&format!("baton: {BAD}error:{BAD:#} {text}"));
+}
+
 /// Prints a warning, which `-q` does not silence.
 pub fn warning(text: &str) {
     print(&format!("baton: {BAD}warning:{BAD:#} {text}"));
@@ -55,10 +70,13 @@ pub fn bug() {
     ));
 }
 
-fn print_hint(hint: Option<&str>) {
-    if let Some(hint) = hint {
-        print(&format!("{WAY_OUT}hint:{WAY_OUT:#} {hint}"));
-    }
+/// Prints what to do about what was said before.
+pub fn hint(text: &str) {
+    print(&format!("{WAY_OUT}hint:{WAY_OUT:#} {text}"));
+}
+
+fn print_hint(text: Option<&str>) {
+    text.into_iter().for_each(hint);
 }
 
 fn print(line: &str) {

@@ -21,8 +21,8 @@ pub fn status(args: &StatusArgs) -> u8 {
         }
         Err(failure) => {
             if args.json {
-                let text = json!({ "schema": json::SCHEMA, "error": failure.message, "hint": failure.hint });
-                let _ = writeln!(io::stdout(), "{text:#}");
+                let told = json!({ "schema": json::SCHEMA, "error": failure.message, "hint": failure.hint });
+                let _ = io::stdout().write_all(json::text(&told).as_bytes());
             }
             notice::failure(&failure);
             failure.code
@@ -52,7 +52,7 @@ fn as_json(seen: &Observation) -> String {
     {
         value.extend(members);
     }
-    format!("{value:#}\n")
+    json::text(&value)
 }
 
 fn as_text(seen: &Observation) -> String {

@@ -10,7 +10,9 @@
 pub mod ancestor;
 pub mod answers;
 pub mod bystander;
+pub mod command;
 pub mod contender;
+pub mod fifo;
 pub mod footprint;
 pub mod handwritten;
 pub mod oracle;
@@ -19,3 +21,5 @@ pub mod programs;
 pub mod puppet;
 pub mod race;
 pub mod skip;
+pub mod stream;
+pub mod terminal;

@@ -45,8 +45,8 @@ pub fn path(path: &Path) -> String {
     format!("`{}`", text(&path.to_string_lossy()))
 }
 
-/// Control characters, line and paragraph separators, and what changes the direction of text or can't be seen.
-fn is_hidden(character: char) -> bool {
+/// Is it a control character, a line or paragraph separator, or one that changes the direction of text or can't be seen?
+pub fn is_hidden(character: char) -> bool {
     character.is_control()
         || matches!(
             character,

@@ -19,12 +19,12 @@ mod error;
 pub mod escape;
 mod filesystem;
 mod identity;
-pub mod inherit;
 mod lock;
 mod processes;
 mod record;
 pub mod redact;
 pub mod session;
+pub mod start;
 pub mod state_dir;
 mod sys;
 

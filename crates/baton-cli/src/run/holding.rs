@@ -34,6 +34,7 @@ pub(super) fn run(lock: &Lock, held: Held, args: &RunArgs, story: &mut Story) ->
     if let Ok(Some(signal)) = caught.ending() {
         held.undo();
         story.became = Became::Interrupted;
+        notices.say(&format!("{signal} came before the job was started, so that it was not run"), None);
         return Ok(exit::of_signal(signal as i32));
     }
     if let (Outcome::Recovered(_), Some(cleanup)) = (held.outcome(), &args.on_recovered) {
@@ -52,7 +53,7 @@ pub(super) fn run(lock: &Lock, held: Held, args: &RunArgs, story: &mut Story) ->
 }
 
 /// Says from whom the lock was recovered, and what it lacks.
-fn tell(held: &Held, notices: Notices) {
+pub(crate) fn tell(held: &Held, notices: Notices) {
     let lock = escape::path(held.path());
     match held.outcome() {
         Outcome::Fresh => {}
@@ -76,7 +77,7 @@ fn tell(held: &Held, notices: Notices) {
 fn clean_up(held: &Held, cleanup: &OsStr, args: &RunArgs, caught: &Caught) -> io::Result<Ended> {
     let mut command = Command::new("/bin/sh");
     command.arg("-c").arg(cleanup);
-    let child = start(&mut command, held, args, caught)?;
+    let child = start(&mut command, held, args)?;
     job::conduct(&child, caught)
 }
 
@@ -102,17 +103,18 @@ fn recovery_failed(held: Held, ended: io::Result<Ended>, story: &mut Story) -> u
 }
 
 /// Starts a command that knows about the lock and inherits it, unless it must not.
-fn start(command: &mut Command, held: &Held, args: &RunArgs, caught: &Caught) -> io::Result<Child> {
+fn start(command: &mut Command, held: &Held, args: &RunArgs) -> io::Result<Child> {
     introduce(command, held);
-    caught.leave_alone(command);
     if !args.close {
         held.hand_to(command);
     }
+    // Those that are caught here are blocked for that.
+    baton_lock::start::with_no_signal_blocked(command);
     command.spawn()
 }
 
 /// Tells the command about the lock by its environment.
-fn introduce(command: &mut Command, held: &Held) {
+pub(crate) fn introduce(command: &mut Command, held: &Held) {
     command.env("BATON_LOCK", held.path());
     command.env("BATON_TOKEN", held.token().to_string());
     command.env("BATON_OUTCOME", json::outcome(held.outcome()));
@@ -150,7 +152,7 @@ fn run_job(
         Ok(closing) => closing,
         Err(error) => return Err(undone(held, trouble("make a pipe", &error))),
     };
-    let child = match start(&mut job_command(args), &held, args, &caught) {
+    let child = match start(&mut job_command(args), &held, args) {
         Ok(child) => child,
         Err(error) => {
             story.became = Became::NotStarted;
@@ -215,7 +217,7 @@ fn code_of(ended: Ended) -> u8 {
     }
 }
 
-fn how(ended: Ended) -> String {
+pub(crate) fn how(ended: Ended) -> String {
     match ended {
         Ended::Code(code) => format!("ended with exit code {code}"),
         Ended::Signal(number) => match Signal::try_from(number) {

@@ -14,7 +14,7 @@ use super::signals::{self, Arrived, Caught};
 
 /// How a job ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Ended {
+pub(crate) enum Ended {
     /// By itself, with that exit code.
     Code(u8),
     /// By a signal.
@@ -22,7 +22,7 @@ pub(super) enum Ended {
 }
 
 impl Ended {
-    fn of(status: WaitStatus) -> Option<Self> {
+    pub(crate) fn of(status: WaitStatus) -> Option<Self> {
         let code = status.exit_status().and_then(|code| u8::try_from(code).ok()).map(Self::Code);
         code.or_else(|| status.terminating_signal().map(Self::Signal))
     }
@@ -48,17 +48,33 @@ pub(super) fn conduct(child: &Child, caught: &Caught) -> io::Result<Ended> {
             stop_along(status);
         }
         caught.wait()?;
-        pass_on(pid, caught, |arrived| arrived.is_sent || arrived.signal == Signal::SIGCONT)?;
+        pass_on(pid, caught, |arrived| is_for_us_alone(arrived, pid))?;
     }
 }
 
-fn pass_on(job: Pid, caught: &Caught, is_meant: impl Fn(&Arrived) -> bool) -> io::Result<()> {
+fn pass_on(job: Pid, caught: &Caught, is_meant: impl Fn(Arrived) -> bool) -> io::Result<()> {
     while let Some(arrived) = caught.next()? {
-        if arrived.signal != Signal::SIGCHLD && is_meant(&arrived) {
+        if arrived.signal != Signal::SIGCHLD && is_meant(arrived) {
             signals::pass_on(arrived.signal, job);
         }
     }
     Ok(())
+}
+
+/// Has the signal missed the job?
+fn is_for_us_alone(arrived: Arrived, job: Pid) -> bool {
+    match arrived.signal {
+        // `fg` continues the group; one more does no harm to a job that runs.
+        Signal::SIGCONT => true,
+        // A terminal that hangs up tells its session's leader only, whose end would tell the rest.
+        Signal::SIGHUP if rustix::process::getsid(None) == Ok(rustix::process::getpid()) => true,
+        _ => arrived.is_sent || has_left_our_group(job),
+    }
+}
+
+/// Has the job made itself a process group of its own, as `timeout` and `setsid` do?
+fn has_left_our_group(job: Pid) -> bool {
+    rustix::process::getpgid(Some(job)).is_ok_and(|group| group != rustix::process::getpgrp())
 }
 
 /// Stops this process along with a job that was stopped by job control.

@@ -9,10 +9,10 @@
 //! | `report` | what happened, for programs |
 
 mod closing;
-mod holding;
-mod job;
+pub(crate) mod holding;
+pub(crate) mod job;
 mod report;
-mod signals;
+pub(crate) mod signals;
 pub mod waiting;
 
 use std::time::Instant;

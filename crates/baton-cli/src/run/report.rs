@@ -40,7 +40,7 @@ fn write(file: &mut File, report: &Value) -> io::Result<()> {
     if file.metadata()?.is_file() {
         file.set_len(0)?;
     }
-    writeln!(file, "{report:#}")
+    file.write_all(json::text(report).as_bytes())
 }
 
 fn failed(path: &Path, error: &io::Error) -> Failure {

@@ -1,15 +1,16 @@
 //! Signals while a job runs: what is sent to `baton` is meant for the job.
 //!
 //! They are blocked and read from a descriptor (`signalfd`), so that no handler is installed and what the caller ignores
-//! stays ignored (`nohup`). The job starts with the mask that we were started with.
+//! stays ignored (`nohup`). The job is started with none blocked.
 //!
-//! A signal from the terminal (Ctrl-C, hang-up) goes to the whole foreground process group, the job included, and is not
-//! passed on; one that a process sent to `baton` alone is. The kernel says which it was. What arrives while the job is
-//! being started may or may not have reached it: passed on, since one too many is better than one too few.
+//! A key of the terminal (Ctrl-C) signals the whole foreground process group, the job included, and that is not passed on,
+//! unless the job has left the group; what a process sent to `baton` alone is. The kernel says which it was. What arrives
+//! while the job is being started may or may not have reached it: passed on, since one too many is better than one too
+//! few.
 
 use std::io;
-use std::os::fd::AsFd;
-use std::process::Command;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::time::Duration;
 
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
@@ -28,24 +29,22 @@ const PASSED_ON: [Signal; 7] = [
 ];
 
 /// Those that end a process which has not asked for them.
-const ENDING: [Signal; 6] =
+pub(crate) const ENDING: [Signal; 6] =
     [Signal::SIGHUP, Signal::SIGINT, Signal::SIGQUIT, Signal::SIGTERM, Signal::SIGUSR1, Signal::SIGUSR2];
 
 /// Signals that are caught for as long as this is kept.
 #[derive(Debug)]
-pub(super) struct Caught {
+pub(crate) struct Caught {
     source: SignalFd,
     before: SigSet,
-    /// What is blocked only by us.
-    blocked: Vec<Signal>,
 }
 
 /// A signal that arrived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Arrived {
-    pub(super) signal: Signal,
+pub(crate) struct Arrived {
+    pub(crate) signal: Signal,
     /// A process sent it to us; else the kernel did, to the whole process group.
-    pub(super) is_sent: bool,
+    pub(crate) is_sent: bool,
 }
 
 impl Caught {
@@ -54,24 +53,21 @@ impl Caught {
     /// # Errors
     ///
     /// If there is no descriptor to be had.
-    pub(super) fn now() -> io::Result<Self> {
+    pub(crate) fn now() -> io::Result<Self> {
         // Where a caller ignores the ends of children, nobody could learn how the job ended; a handler undoes that.
         signal_hook::flag::register(Signal::SIGCHLD as i32, std::sync::Arc::default())?;
-        let set: SigSet = PASSED_ON.into_iter().chain([Signal::SIGCHLD]).collect();
+        let mut set = SigSet::empty();
+        for signal in PASSED_ON.into_iter().chain([Signal::SIGCHLD]) {
+            set.add(signal);
+        }
         let before = SigSet::thread_get_mask()?;
-        let blocked = set.iter().filter(|&signal| !before.contains(signal)).collect();
         set.thread_block()?;
         let source = SignalFd::with_flags(&set, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
-        Ok(Self { source, before, blocked })
-    }
-
-    /// Lets the program that `command` starts have the signals as we got them.
-    pub(super) fn leave_alone(&self, command: &mut Command) {
-        baton_lock::inherit::unblock_signals(command, self.blocked.iter().map(|&signal| signal as i32));
+        Ok(Self { source, before })
     }
 
     /// The next signal, if one has arrived.
-    pub(super) fn next(&self) -> io::Result<Option<Arrived>> {
+    pub(crate) fn next(&self) -> io::Result<Option<Arrived>> {
         let Some(info) = self.source.read_signal()? else { return Ok(None) };
         let number = i32::try_from(info.ssi_signo).unwrap_or(0);
         // Codes above zero are the kernel's own.
@@ -80,9 +76,9 @@ impl Caught {
     }
 
     /// The signal that would have ended this process by now, if one has arrived.
-    pub(super) fn ending(&self) -> io::Result<Option<Signal>> {
+    pub(crate) fn ending(&self) -> io::Result<Option<Signal>> {
         while let Some(arrived) = self.next()? {
-            if ENDING.contains(&arrived.signal) {
+            if ENDING.contains(&arrived.signal) && !is_ignored(arrived.signal) {
                 return Ok(Some(arrived.signal));
             }
         }
@@ -90,9 +86,26 @@ impl Caught {
     }
 
     /// Sleeps until a signal arrives.
-    pub(super) fn wait(&self) -> io::Result<()> {
+    pub(crate) fn wait(&self) -> io::Result<()> {
         let source = self.source.as_fd();
         Ok(rustix::io::retry_on_intr(|| poll(&mut [PollFd::new(&source, PollFlags::IN)], None)).map(drop)?)
+    }
+}
+
+impl Caught {
+    /// Sleeps until a signal arrives, or the time is over.
+    pub(crate) fn wait_for(&self, time: Duration) -> io::Result<()> {
+        let time = rustix::event::Timespec::try_from(time).map_err(io::Error::other)?;
+        match poll(&mut [PollFd::new(&self.source, PollFlags::IN)], Some(&time)) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
+            Err(errno) => Err(errno.into()),
+        }
+    }
+}
+
+impl AsFd for Caught {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.source.as_fd()
     }
 }
 
@@ -103,8 +116,17 @@ impl Drop for Caught {
     }
 }
 
+/// Does this process ignore the signal, when it does not catch it? One that is blocked arrives all the same. Asked of `/proc`, since
+/// the system call has no safe form.
+fn is_ignored(signal: Signal) -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let ignored = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
+    ignored & (1 << (signal as i32 - 1)) != 0
+}
+
 /// Passes a signal on to a process that is ours and not reaped yet, so that its id can't be another's.
-pub(super) fn pass_on(signal: Signal, job: Pid) {
+pub(crate) fn pass_on(signal: Signal, job: Pid) {
     if let Some(signal) = rustix::process::Signal::from_named_raw(signal as i32) {
         // A job of another user (set-user-ID) can't be signalled; there is nobody to tell who could do anything about it.
         let _ = rustix::process::kill_process(job, signal);

@@ -26,7 +26,7 @@ pub(super) fn fresh(
         not_under_way(previous, begin)?;
     }
     let number = previous.map_or(1, next_number);
-    let steps = begin.steps.iter().map(|step| Piece::new(Step::pending(&step.id, step.digest.as_deref())));
+    let steps = begin.steps.iter().map(|step| Piece::new(Step::pending(step)));
     Ok(Session {
         token: previous.map_or(0, |previous| previous.token),
         revision: previous.map_or(0, |previous| previous.revision),
@@ -116,9 +116,12 @@ fn follow(next: &mut Session, plan: &[PlannedStep]) {
 
 fn followed(planned: &PlannedStep, known: Option<Piece<Step>>) -> Piece<Step> {
     match known {
-        None => Piece::new(Step::pending(&planned.id, planned.digest.as_deref())),
+        None => Piece::new(Step::pending(planned)),
         Some(piece) if piece.get().digest == planned.digest => piece,
-        Some(piece) => Piece::new(Step { digest: planned.digest.clone(), ..piece.get().clone() }),
+        Some(piece) => {
+            let (digest, definition) = (planned.digest.clone(), planned.definition.clone());
+            Piece::new(Step { digest, definition, ..piece.get().clone() })
+        }
     }
 }
 

@@ -174,17 +174,26 @@ pub struct PlannedStep {
     pub id: String,
     /// A digest of its definition; `None` if nobody is to compare it.
     pub digest: Option<String>,
+    /// What is to be remembered of the definition; no secrets, since it is written as it is.
+    pub definition: Option<serde_json::Value>,
 }
 
 impl PlannedStep {
     /// A step whose definition nobody compares.
     pub fn new(id: impl Into<String>) -> Self {
-        Self { id: id.into(), digest: None }
+        Self { id: id.into(), digest: None, definition: None }
     }
 
     /// A step that counts as changed when its digest is another.
     pub fn with_digest(id: impl Into<String>, digest: impl Into<String>) -> Self {
-        Self { id: id.into(), digest: Some(digest.into()) }
+        Self { id: id.into(), digest: Some(digest.into()), definition: None }
+    }
+
+    /// The same, with what is to be remembered of its definition.
+    #[must_use = "the step itself is not changed"]
+    pub fn remembering(mut self, definition: serde_json::Value) -> Self {
+        self.definition = Some(definition);
+        self
     }
 }
 
@@ -205,6 +214,11 @@ pub struct Actor {
 }
 
 impl Actor {
+    /// Somebody of whom no more is known.
+    pub fn new(pid: u32, token: u64, outcome: AttemptOutcome) -> Self {
+        Self { pid, host: None, user: None, token, outcome }
+    }
+
     /// The holder of a lock.
     pub fn of(held: &Held) -> Self {
         let record = held.record();

@@ -8,6 +8,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::event::PlannedStep;
 use super::facts::{Fact, Facts};
 use super::pieces::Piece;
 
@@ -84,6 +85,9 @@ pub struct Step {
     pub attempts: u64,
     /// The digest of its definition in the plan, as of the last attempt.
     pub digest: Option<String>,
+    /// What whoever runs the plan wants to know of that definition later, to say in words what has changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub definition: Option<serde_json::Value>,
     /// Why it failed: redacted, at most 240 characters.
     pub error: Option<String>,
     /// The facts that it published.
@@ -95,14 +99,15 @@ pub struct Step {
 
 impl Step {
     /// A step that has not run.
-    pub(super) fn pending(id: &str, digest: Option<&str>) -> Self {
+    pub(super) fn pending(planned: &PlannedStep) -> Self {
         Self {
-            id: id.to_owned(),
+            id: planned.id.clone(),
             status: StepStatus::Pending,
             started_at: None,
             completed_at: None,
             attempts: 0,
-            digest: digest.map(str::to_owned),
+            digest: planned.digest.clone(),
+            definition: planned.definition.clone(),
             error: None,
             facts: Vec::new(),
             unknown: Unknown::new(),

@@ -405,22 +405,19 @@ pub(crate) fn hand_over_at_exec(command: &mut Command, descriptors: Vec<std::os:
     }
 }
 
-/// Lets the program that `command` starts begin with these signals unblocked.
-pub(crate) fn unblock_at_exec(command: &mut Command, signals: Vec<i32>) {
-    // SAFETY: the closure runs in the forked child before exec. It changes the child's own mask by calls that are
-    // async-signal-safe, on a set that lives on its stack; it neither allocates nor takes a lock. All bits zero is a valid set,
-    // which `sigemptyset` makes one whatever its representation is.
+/// Lets the program that `command` starts begin with no signal blocked, whatever is blocked here.
+pub(crate) fn unblock_signals_at_exec(command: &mut Command) {
+    // SAFETY: the closure runs in the forked child before exec and makes only calls that are async-signal-safe; the set is
+    // the closure's own, and initialised by `sigemptyset` before it is used.
     unsafe {
-        command.pre_exec(move || {
-            let mut set: libc::sigset_t = std::mem::zeroed();
-            libc::sigemptyset(&raw mut set);
-            for &signal in &signals {
-                libc::sigaddset(&raw mut set, signal);
+        command.pre_exec(|| {
+            let mut none = std::mem::MaybeUninit::uninit();
+            if libc::sigemptyset(none.as_mut_ptr()) == -1
+                || libc::sigprocmask(libc::SIG_SETMASK, none.as_ptr(), std::ptr::null_mut()) == -1
+            {
+                return Err(io::Error::last_os_error());
             }
-            match libc::pthread_sigmask(libc::SIG_UNBLOCK, &raw const set, std::ptr::null_mut()) {
-                0 => Ok(()),
-                error => Err(io::Error::from_raw_os_error(error)),
-            }
+            Ok(())
         });
     }
 }

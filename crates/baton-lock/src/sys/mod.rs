@@ -31,7 +31,7 @@ use std::time::Duration;
 pub(crate) use imp::{
     Access, Errno, FileId, FileKind, Flock, Handle, Range, Signalled, Stat, boot_time, device_text,
     effective_user, file_size_limit, hand_over_at_exec, host_name, process_id, random, real_time,
-    unblock_at_exec,
+    unblock_signals_at_exec,
 };
 
 /// What a system call answers.

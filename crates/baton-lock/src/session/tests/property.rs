@@ -22,7 +22,9 @@ fn steps() -> impl Strategy<Value = Vec<PlannedStep>> {
     let ids = proptest::sample::subsequence(&STEPS[..], 1..=3).prop_shuffle();
     let digest = proptest::option::of("[12]");
     (ids, digest).prop_map(|(ids, digest)| {
-        ids.into_iter().map(|id| PlannedStep { id: id.to_owned(), digest: digest.clone() }).collect()
+        ids.into_iter()
+            .map(|id| PlannedStep { id: id.to_owned(), digest: digest.clone(), definition: None })
+            .collect()
     })
 }
 

@@ -1,0 +1,25 @@
+//! What a program that runs under a lock starts with, apart from the lock itself.
+//!
+//! Whoever holds a lock for a job reads signals instead of dying of them, and for that blocks them. A program inherits what
+//! is blocked, and the standard library leaves it so: such a job could be ended by nobody, neither by SIGTERM nor by Ctrl-C.
+
+use std::process::Command;
+
+use crate::sys;
+
+/// Lets the program that `command` starts begin with no signal blocked, whatever the thread that starts it has blocked.
+///
+/// What is ignored stays ignored, as `nohup` wants it.
+///
+/// # Examples
+///
+/// ```
+/// use std::process::Command;
+/// let mut job = Command::new("true");
+/// baton_lock::start::with_no_signal_blocked(&mut job);
+/// assert!(job.status()?.success());
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub fn with_no_signal_blocked(command: &mut Command) {
+    sys::unblock_signals_at_exec(command);
+}
