@@ -17,6 +17,7 @@
 //! Elsewhere: limits on the size of a log, and the escaping of control characters.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::sync::LazyLock;
 
 use regex_lite::Regex;
@@ -71,7 +72,8 @@ fn marker(word: &str) -> Regex {
 /// stream.finish(&mut log);
 /// assert_eq!(log, b"password is <REDACTED>\nAPI_KEY=<REDACTED>");
 /// ```
-#[derive(Debug)]
+///
+/// Its `Debug` form shows how many bytes wait, and none of them.
 pub struct Stream {
     secrets: Secrets,
     /// [`MAX_LINE`], but for tests.
@@ -246,6 +248,12 @@ impl Stream {
             }
             None => &[],
         }
+    }
+}
+
+impl fmt::Debug for Stream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Stream({} bytes wait)", self.undecided.len() + self.window.len())
     }
 }
 

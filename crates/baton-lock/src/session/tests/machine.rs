@@ -107,6 +107,15 @@ fn failed_step_is_told_redacted_and_cut() {
 }
 
 #[test]
+fn failure_is_forgotten_with_the_step_that_failed_and_no_other() {
+    let failed = with_b(StepStatus::Failed);
+    let other = after_from(Some(&failed), &[Event::step_reset("a")]);
+    assert_eq!((other.status(), other.failure()), (Status::Failed, failed.failure()));
+    let same = after_from(Some(&failed), &[Event::step_reset("b")]);
+    assert_eq!((same.status(), same.failure()), (Status::InProgress, None));
+}
+
+#[test]
 fn exact_secret_is_in_no_message_and_no_fact() {
     let secrets = Secrets::new(["correct horse"]);
     let context = Context { at: at(9), secrets: &secrets };
