@@ -6,6 +6,8 @@ use baton_lock::ErrorKind;
 
 /// Everything was done.
 pub const DONE: u8 = 0;
+/// A decision is needed: resume or start afresh, or accept a changed plan.
+pub const DECISION_NEEDED: u8 = 3;
 /// The command line makes no sense.
 pub const USAGE: u8 = 2;
 /// A file has the wrong content.
@@ -38,6 +40,7 @@ pub fn of_error(kind: ErrorKind) -> u8 {
         ErrorKind::Content => CONTENT,
         ErrorKind::Unsupported => UNSUPPORTED,
         ErrorKind::Unsafe => UNSAFE,
+        ErrorKind::Lost => LOST,
         // A family that this command does not know yet.
         _ => BUG,
     }

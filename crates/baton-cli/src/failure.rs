@@ -22,6 +22,13 @@ impl From<baton_lock::Error> for Failure {
     }
 }
 
+impl From<baton_lock::session::Error> for Failure {
+    fn from(error: baton_lock::session::Error) -> Self {
+        let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
+        Self { code: exit::of_error(error.kind()), message: format!("{error}{cause}"), hint: error.hint() }
+    }
+}
+
 impl From<plan::Error> for Failure {
     fn from(error: plan::Error) -> Self {
         let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();

@@ -13,7 +13,7 @@
 //! | [`plain_file`] | files of the state directory, and nothing else of their name |
 //! | [`history`] | what happened in each attempt of a job |
 //! | [`plan`] | plan files |
-//! | [`run`], [`status`], [`wait`] | the verbs |
+//! | [`run`], [`status`], [`wait`], [`session`] | the verbs |
 #![forbid(unsafe_code)]
 
 pub mod args;
@@ -27,6 +27,7 @@ pub mod notice;
 pub mod plain_file;
 pub mod plan;
 pub mod run;
+pub mod session;
 pub mod status;
 pub mod time;
 pub mod wait;
@@ -74,5 +75,6 @@ fn obey(args: Args) -> u8 {
         Verb::Run(args) => run::run(&args),
         Verb::Status(args) => status::status(&args),
         Verb::Wait(args) => wait::wait(&args),
+        Verb::Session(args) => session::session(&args),
     }
 }

@@ -47,7 +47,7 @@ impl Limit {
 
 /// What came of asking for a lock.
 #[derive(Debug)]
-pub(super) enum Answer {
+pub(crate) enum Answer {
     Held(Held),
     /// Somebody else has it.
     Busy(Box<Observation>),
@@ -58,7 +58,7 @@ pub(super) enum Answer {
 }
 
 /// Acquires a lock within the limit, and says whom it waits for.
-pub(super) fn acquire(lock: &Lock, limit: Limit, notices: Notices) -> Result<Answer, Failure> {
+pub(crate) fn acquire(lock: &Lock, limit: Limit, notices: Notices) -> Result<Answer, Failure> {
     let mut ticker = None;
     let mut own_ancestor = None;
     let mut on_busy = |seen: &Observation| {
@@ -103,7 +103,7 @@ pub fn tell_busy(seen: &Observation, after: Option<Duration>, notices: Notices) 
 }
 
 /// Says that a process above this one holds the lock, so that waiting for it would never end.
-pub(super) fn tell_deadlock(seen: &Observation, pid: u32, notices: Notices) {
+pub(crate) fn tell_deadlock(seen: &Observation, pid: u32, notices: Notices) {
     let own = if pid == std::process::id() {
         "this very process has inherited it"
     } else {
