@@ -49,7 +49,7 @@ pub enum Verb {
     Status(StatusArgs),
     /// Return when a lock is free, without taking it
     Wait(WaitArgs),
-    /// Look at the sessions of jobs: list, show, log, export; reset one
+    /// Look at the sessions of jobs: list, show, log, report, export; reset one
     Session(SessionArgs),
 }
 

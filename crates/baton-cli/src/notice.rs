@@ -42,6 +42,11 @@ pub fn failure(failure: &Failure) {
     print_hint(failure.hint.as_deref());
 }
 
+/// Prints a line, whatever `-q` says: an answer.
+pub fn line(text: &str) {
+    print(&format!("baton: {text}"));
+}
+
 /// Prints a warning, which `-q` does not silence.
 pub fn warning(text: &str) {
     print(&format!("baton: {BAD}warning:{BAD:#} {text}"));

@@ -177,7 +177,7 @@ fn what_is_no_name_is_usage_and_what_is_missing_or_corrupt_is_65_with_its_file()
     let state = State::new();
     state.failed_job("broken");
     fs::write(state.store("broken").path(), r#"{"baton": {"version": 9, "token": 1}}"#).expect("written");
-    for verb in ["show", "log", "export"] {
+    for verb in ["show", "log", "export", "report"] {
         let codes =
             ["../x", ".hidden", "none", "broken"].map(|name| state.session(&format!("{verb} {name}")).code);
         assert_eq!(codes, [2, 2, 65, 65], "{verb}");
@@ -273,4 +273,21 @@ fn export_goes_to_a_file_or_to_standard_output() {
         serde_json::from_slice(&fs::read(state.path("out.json")).expect("there")).expect("JSON");
     assert_eq!(written["session"], printed["session"]);
     assert_eq!(state.session("export -o none/out.json deploy").code, 73);
+}
+
+#[test]
+fn report_is_one_file_beside_or_goes_to_standard_output() {
+    let state = State::new();
+    state.failed_job("deploy");
+    let told = state.session("report deploy");
+    assert_eq!((told.code, told.out.as_str()), (0, ""), "{}", told.err);
+    assert!(told.err.contains("deploy-report.html`"), "{}", told.err);
+    let page = fs::read_to_string(state.path("deploy-report.html")).expect("there");
+    assert!(page.starts_with("<!doctype html>") && page.ends_with("</html>\n"));
+    assert!(page.contains("exit code 7") && page.contains("it went wrong"));
+    let told = state.session("report -o - deploy");
+    assert!(told.out.starts_with("<!doctype html>") && told.err.is_empty());
+    let told = state.session("report -o none/x.html deploy");
+    assert_eq!(told.code, 73);
+    assert!(told.err.contains("none/x.html`"), "{}", told.err);
 }

@@ -24,7 +24,8 @@ written; 2 usage; `reset` also 3 it has to be confirmed, 75 somebody runs the jo
 Examples:
   baton session list                    all jobs, how far they are, who runs them
   baton session show onboard            one job in full, and what to type next
-  baton session log onboard             what its failed or last step printed";
+  baton session log onboard             what its failed or last step printed
+  baton session report onboard          a page for the browser";
 
 /// The verbs below `session`.
 #[derive(Debug, Subcommand)]
@@ -39,6 +40,8 @@ pub enum SessionVerb {
     Reset(SessionResetArgs),
     /// Write session and history as one JSON document
     Export(SessionExportArgs),
+    /// Write a page for the browser: steps on a time line, who ran them, what failed
+    Report(SessionReportArgs),
 }
 
 /// `baton session list`.
@@ -123,6 +126,23 @@ pub struct SessionResetArgs {
   baton session export -o onboard.json onboard")]
 pub struct SessionExportArgs {
     /// Write to FILE instead of standard output
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+
+    /// The session, by the name of its plan
+    #[arg(value_name = "NAME")]
+    pub name: String,
+}
+
+/// `baton session report`.
+#[derive(Debug, Group)]
+#[command(after_help = "The page is one file that needs nothing else: no network, no script.
+
+Examples:
+  baton session report onboard
+  baton session report -o /srv/www/onboard.html onboard")]
+pub struct SessionReportArgs {
+    /// Write to FILE; `-` is standard output [default: NAME-report.html]
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
 

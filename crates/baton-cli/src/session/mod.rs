@@ -11,7 +11,7 @@
 //! | what became of each attempt, from session and history | `story` |
 //! | what to type next | `next` |
 //! | words, times, cells | `words` |
-//! | the verbs | `list`, `show`, `log`, `reset`, `export` |
+//! | the verbs | `list`, `show`, `log`, `reset`, `export`, `report` |
 //! | where a document is written to | `output` |
 //! | what a step printed, as a terminal may show it | `harmless` |
 
@@ -22,6 +22,7 @@ mod log;
 mod next;
 mod output;
 mod place;
+mod report;
 mod reset;
 mod runner;
 mod show;
@@ -41,6 +42,7 @@ pub fn session(args: &SessionArgs) -> u8 {
         SessionVerb::Log(args) => log::log(args),
         SessionVerb::Reset(args) => reset::reset(args),
         SessionVerb::Export(args) => export::export(args),
+        SessionVerb::Report(args) => report::report(args),
     };
     done.unwrap_or_else(|failure| {
         notice::failure(&failure);

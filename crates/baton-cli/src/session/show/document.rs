@@ -3,7 +3,7 @@
 use baton_lock::session::Fact;
 use serde_json::{Value, json};
 
-use super::{Shown, took};
+use super::Shown;
 use crate::json::SCHEMA;
 use crate::session::story::Run;
 use crate::session::words;
@@ -38,7 +38,7 @@ fn steps(shown: &Shown) -> Vec<Value> {
             "status": step.status.as_str(),
             "startedAt": step.started_at,
             "completedAt": step.completed_at,
-            "durationMs": took(step),
+            "durationMs": shown.story.took(&step.id),
             "attempts": step.attempts,
             "error": step.error,
             "facts": step.facts,

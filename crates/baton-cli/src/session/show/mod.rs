@@ -10,13 +10,12 @@ mod text;
 
 use std::io::{self, Write as _};
 
-use baton_lock::session::{Session, Step, StepStatus};
+use baton_lock::session::Session;
 
 use super::next::Next;
 use super::place::Place;
 use super::runner::Runner;
 use super::story::Story;
-use super::words;
 use crate::args::SessionShowArgs;
 use crate::exit;
 use crate::failure::Failure;
@@ -62,12 +61,4 @@ impl Shown {
     pub(super) fn as_json(&self) -> serde_json::Value {
         document::document(self)
     }
-}
-
-/// How long a step took that is complete, in milliseconds.
-pub(super) fn took(step: &Step) -> Option<u64> {
-    let moment = |text: &Option<String>| text.as_deref().and_then(words::moment);
-    let (from, to) = (moment(&step.started_at)?, moment(&step.completed_at)?);
-    // A clock that was set back in between makes no time, not a negative one.
-    Some(u64::try_from(to.saturating_sub(from)).unwrap_or(0)).filter(|_| step.status == StepStatus::Complete)
 }

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use baton_lock::session::Fact;
 
-use super::{Shown, took};
+use super::Shown;
 use crate::session::runner::Runner;
 use crate::session::story::{Run, RunEnd};
 use crate::session::words;
@@ -79,7 +79,7 @@ fn steps(shown: &Shown) -> Vec<Vec<String>> {
             format!("{:>2}", number + 1),
             words::shown(&step.id),
             words::step_status(step.status).to_owned(),
-            took(step).map(words::spell).unwrap_or_default(),
+            shown.story.took(&step.id).map(words::spell).unwrap_or_default(),
             if tries > 1 { format!("started {tries} times") } else { String::new() },
             step.started_at.as_deref().map(words::shown).unwrap_or_default(),
             step.error.as_deref().map(words::shown).unwrap_or_default(),

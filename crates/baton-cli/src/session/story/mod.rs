@@ -16,9 +16,12 @@ mod recorded;
 mod tests;
 mod told;
 
-use baton_lock::session::{Attempt, AttemptOutcome, End, Purpose, Session};
+use std::collections::{HashMap, HashSet};
+
+use baton_lock::session::{Attempt, AttemptOutcome, End, Purpose, Session, Step, StepStatus};
 
 use super::runner::Runner;
+use super::words;
 use crate::history::History;
 
 /// The attempts of a session, and those before it.
@@ -28,6 +31,8 @@ pub(super) struct Story {
     pub(super) runs: Vec<Run>,
     /// Of sessions before a fresh start, in order.
     pub(super) earlier: Vec<Run>,
+    /// How long each complete step took, in milliseconds.
+    took: HashMap<String, u64>,
 }
 
 /// One attempt.
@@ -43,7 +48,7 @@ pub(super) struct Run {
     pub(super) exit_code: Option<u8>,
     pub(super) spans: Vec<Span>,
     /// The id of its session, if the history says it.
-    session: Option<String>,
+    pub(super) session: Option<String>,
 }
 
 /// Who ran an attempt, and how it came to.
@@ -124,7 +129,36 @@ impl Story {
         for run in &mut earlier {
             run.settle(|_| RunEnd::Crashed);
         }
-        Self { runs, earlier }
+        let took = took(session, &runs);
+        Self { runs, earlier, took }
+    }
+
+    /// How long a complete step took, in milliseconds; `None` also where nobody saw it end.
+    pub(super) fn took(&self, step: &str) -> Option<u64> {
+        self.took.get(step).copied()
+    }
+}
+
+/// How long the complete steps took, the last time that they were done.
+fn took(session: &Session, runs: &[Run]) -> HashMap<String, u64> {
+    let complete = |step: &&Step| step.status == StepStatus::Complete;
+    let complete: HashSet<&str> = session.steps().filter(complete).map(|step| step.id.as_str()).collect();
+    let mut took = HashMap::new();
+    for span in runs.iter().flat_map(|run| &run.spans).filter(|span| complete.contains(span.step.as_str())) {
+        match (span.what, span.took()) {
+            (What::Done, Some(time)) => drop(took.insert(span.step.clone(), time)),
+            (What::Done | What::Found, _) => drop(took.remove(&span.step)),
+            _ => {}
+        }
+    }
+    took
+}
+
+impl Span {
+    /// How long it took, in milliseconds, if both ends are known. A clock that was set back makes no time, not a negative one.
+    pub(super) fn took(&self) -> Option<u64> {
+        let (from, to) = (words::moment(self.from.as_deref()?)?, words::moment(self.to.as_deref()?)?);
+        Some(u64::try_from(to.saturating_sub(from)).unwrap_or(0))
     }
 }
 
@@ -192,5 +226,27 @@ impl RunEnd {
             Self::Unknown => "unknown",
             known => known.words(),
         }
+    }
+}
+
+impl What {
+    /// For people.
+    pub(super) fn words(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Found => "found done by its check",
+            Self::Failed => "failed",
+            Self::TimedOut => "timed out",
+            Self::Interrupted => "interrupted",
+            Self::Skipped => "skipped",
+            Self::Undone => "undone",
+            Self::Open => "end not recorded",
+            Self::Killed => "was running when its runner was killed",
+            Self::Running => "running",
+        }
+    }
+
+    pub(super) fn is_failure(self) -> bool {
+        matches!(self, Self::Failed | Self::TimedOut | Self::Interrupted | Self::Killed)
     }
 }

@@ -26,7 +26,7 @@ pub(super) fn runs(entries: &[Entry]) -> Vec<Run> {
 
 impl Run {
     /// One of which nothing is known but its number.
-    pub(super) fn unheard_of(number: u64) -> Self {
+    pub(in crate::session) fn unheard_of(number: u64) -> Self {
         Self {
             number,
             actor: None,

@@ -10,7 +10,7 @@ pub(super) fn hostile() -> String {
 }
 
 /// A job whose session, history and log were written by somebody hostile.
-pub(super) fn hostile_job() -> Job {
+pub(in crate::session) fn hostile_job() -> Job {
     let mut job = Job::new();
     job.begun(&["a", "b"]).does("a").fails("b", &hostile());
     let file = job.place.store.path();

@@ -1,7 +1,7 @@
 //! What the verbs say of jobs that were really begun, held and dropped in a state directory of their own; and of what a hostile
 //! hand wrote there.
 
-mod hostile;
+pub(super) mod hostile;
 mod verbs;
 
 use std::fs;
