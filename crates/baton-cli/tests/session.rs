@@ -227,6 +227,7 @@ fn reset_is_not_done_unasked_nor_while_somebody_runs_the_job() {
     assert_eq!(told.code, 3);
     assert!(told.err.contains("baton session reset --yes deploy"), "{}", told.err);
     let runner = Runner::of(&state);
+    assert_eq!(state.session("reset -n deploy").code, 3, "that comes before the lock");
     assert_eq!(state.session("reset --yes -n deploy").code, 75);
     assert_eq!(state.session("reset --yes -n -E 9 deploy").code, 9);
     assert!(state.session("reset --yes -w 50ms deploy").err.contains("gave up after"));
