@@ -49,6 +49,10 @@ pub enum Verb {
     Status(StatusArgs),
     /// Return when a lock is free, without taking it
     Wait(WaitArgs),
+    /// Run the steps of a plan under its lock; carry on where the last runner fell
+    Apply(ApplyArgs),
+    /// Take back what the steps of a plan have done, in reverse
+    Undo(UndoArgs),
     /// Look at the sessions of jobs: list, show, log, report, export; reset one
     Session(SessionArgs),
 }
@@ -184,6 +188,106 @@ Another one may take the lock the moment it is free; to do something while nobod
 Examples:
   baton wait deploy
   baton wait -w 10m deploy || echo 'still deploying'";
+
+/// How `apply` and `undo` tell what they do.
+#[derive(Debug, Group)]
+pub struct TellingArgs {
+    /// Print one JSON object per event, for programs
+    #[arg(long)]
+    pub json: bool,
+
+    /// Also show what the steps print, without secrets
+    #[arg(short, long, conflicts_with = "json")]
+    pub verbose: bool,
+}
+
+/// `baton apply`.
+#[derive(Debug, Group)]
+#[command(after_help = APPLY_EXAMPLES)]
+#[expect(clippy::struct_excessive_bools, reason = "each is one switch of the command line")]
+pub struct ApplyArgs {
+    /// How to wait.
+    #[command(flatten)]
+    pub waiting: WaitingArgs,
+
+    /// Carry on where the last runner stopped
+    #[arg(long, group = "choice")]
+    pub resume: bool,
+
+    /// Start from the first step, whatever was done before
+    #[arg(long, group = "choice")]
+    pub fresh: bool,
+
+    /// Run STEP and all after it again; those before it must be finished
+    #[arg(long, value_name = "STEP", group = "choice")]
+    pub from: Option<String>,
+
+    /// Run STEP again, and nothing else
+    #[arg(long, value_name = "STEP", group = "choice")]
+    pub only: Option<String>,
+
+    /// Count finished steps as finished though the plan has changed them
+    #[arg(long)]
+    pub accept_changes: bool,
+
+    /// Say what would run and why; run nothing
+    #[arg(long)]
+    pub dry_run: bool,
+
+    /// Don't ask for confirmation; chooses nothing
+    #[arg(short, long)]
+    pub yes: bool,
+
+    /// How to tell.
+    #[command(flatten)]
+    pub telling: TellingArgs,
+
+    /// The plan file (TOML)
+    #[arg(value_name = "PLAN")]
+    pub plan: PathBuf,
+}
+
+const APPLY_EXAMPLES: &str = "\
+The plan's name names its lock and its session. A step that is complete is run again only if its `check` says
+that its effect is gone. Nothing unfinished is resumed or thrown away unasked: on a terminal you are asked,
+elsewhere the exit code is 3.
+
+Exit codes: 0 complete; 1 a step failed; 3 a decision is needed; 65 the plan or its session is wrong;
+75 somebody else runs it; 76 the lock was lost; 129, 130, 143 told to stop.
+
+Examples:
+  baton apply onboard.toml
+  baton apply --resume onboard.toml          carry on after a failure, a kill, a reboot
+  baton apply --from inference onboard.toml  run this step and all after it again
+  baton apply --dry-run onboard.toml";
+
+/// `baton undo`.
+#[derive(Debug, Group)]
+#[command(after_help = UNDO_EXAMPLES)]
+pub struct UndoArgs {
+    /// How to wait.
+    #[command(flatten)]
+    pub waiting: WaitingArgs,
+
+    /// Don't ask for confirmation
+    #[arg(short, long)]
+    pub yes: bool,
+
+    /// How to tell.
+    #[command(flatten)]
+    pub telling: TellingArgs,
+
+    /// The plan file (TOML)
+    #[arg(value_name = "PLAN")]
+    pub plan: PathBuf,
+}
+
+const UNDO_EXAMPLES: &str = "\
+Runs the `undo` commands of the steps that were done, or begun and not finished, the last one first.
+
+Examples:
+  baton undo onboard.toml
+  baton undo --yes onboard.toml";
 
 #[cfg(test)]
 mod tests {

@@ -6,6 +6,8 @@ use baton_lock::ErrorKind;
 
 /// Everything was done.
 pub const DONE: u8 = 0;
+/// A step of a plan failed.
+pub const STEP_FAILED: u8 = 1;
 /// A decision is needed: resume or start afresh, or accept a changed plan.
 pub const DECISION_NEEDED: u8 = 3;
 /// The command line makes no sense.

@@ -13,9 +13,10 @@
 //! | [`plain_file`] | files of the state directory, and nothing else of their name |
 //! | [`history`] | what happened in each attempt of a job |
 //! | [`plan`] | plan files |
-//! | [`run`], [`status`], [`wait`], [`session`] | the verbs |
+//! | [`run`], [`status`], [`wait`], [`apply`], [`session`] | the verbs |
 #![forbid(unsafe_code)]
 
+pub mod apply;
 pub mod args;
 pub mod exit;
 pub mod failure;
@@ -75,6 +76,8 @@ fn obey(args: Args) -> u8 {
         Verb::Run(args) => run::run(&args),
         Verb::Status(args) => status::status(&args),
         Verb::Wait(args) => wait::wait(&args),
+        Verb::Apply(args) => apply::apply(&args),
+        Verb::Undo(args) => apply::undo(&args),
         Verb::Session(args) => session::session(&args),
     }
 }

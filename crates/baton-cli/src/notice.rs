@@ -47,6 +47,16 @@ pub fn line(text: &str) {
     print(&format!("baton: {text}"));
 }
 
+/// Prints a line as it is.
+pub fn raw(text: &str) {
+    print(text);
+}
+
+/// Prints what went wrong, where the hint is given apart.
+pub fn bad(text: &str) {
+    print(&format!("baton: {BAD}error:{BAD:#} {text}"));
+}
+
 /// Prints a warning, which `-q` does not silence.
 pub fn warning(text: &str) {
     print(&format!("baton: {BAD}warning:{BAD:#} {text}"));

@@ -10,6 +10,10 @@ use std::process::{Child, Command, Stdio};
 #[derive(Debug)]
 pub struct Bystander(Child);
 
+/// Python that locks the file or directory of its first argument without waiting.
+pub const PYTHON_FLOCK: &str = "import fcntl, os, sys; \
+    fcntl.flock(os.open(sys.argv[1], os.O_RDONLY), fcntl.LOCK_EX | fcntl.LOCK_NB); ";
+
 impl Bystander {
     /// `flock FILE`, which keeps the file locked while its command runs; the file is created if there is none.
     ///
@@ -20,6 +24,20 @@ impl Bystander {
     pub fn flocking(path: &Path) -> Self {
         let mut command = Command::new("flock");
         command.arg("-n").arg(path).args(["-c", "echo done; read -r _"]);
+        Self::start(command)
+    }
+
+    /// A Python program that has the file or directory locked with `fcntl.flock`, as `filelock` does it.
+    ///
+    /// # Panics
+    ///
+    /// When it can't be started or does not get the lock at once.
+    #[track_caller]
+    pub fn flocking_in_python(path: &Path) -> Self {
+        let mut command = Command::new("python3");
+        command
+            .args(["-c", &format!("{PYTHON_FLOCK}print('done', flush=True); sys.stdin.readline()")])
+            .arg(path);
         Self::start(command)
     }
 

@@ -7,7 +7,7 @@
 
 use nix::sched::CloneFlags;
 use rustix::fs::{FsWord, StatFs};
-use rustix::mount::{MountFlags, MountPropagationFlags};
+use rustix::mount::{MountFlags, MountPropagationFlags, UnmountFlags};
 use std::ffi::CString;
 use std::fmt::Display;
 use std::fs::File;
@@ -15,6 +15,7 @@ use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
+use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// `TMPFS_MAGIC` of `linux/magic.h`.
@@ -23,6 +24,9 @@ const TMPFS: FsWord = 0x0102_1994;
 const SCRATCH_SIZE: &str = "size=256m,mode=0755";
 /// Large enough for a journal, small enough to be made in a moment.
 const IMAGE_SIZE: u64 = 64 << 20;
+
+/// Far longer than any child takes to execute its program.
+const LIMIT: Duration = Duration::from_secs(30);
 
 /// Makes a directory on the default temporary filesystem; removed with the value.
 ///
@@ -57,17 +61,92 @@ pub fn tmpfs() -> Result<TempDir, String> {
 ///
 /// When `f` does.
 pub fn on_overlay<T: Send>(f: impl FnOnce(&Path) -> T + Send) -> Result<T, String> {
+    on_remountable_overlay(|overlay| f(overlay.root()))
+}
+
+/// As [`on_overlay`], for who wants to mount it anew.
+///
+/// # Errors
+///
+/// As [`on_overlay`].
+///
+/// # Panics
+///
+/// When `f` does.
+pub fn on_remountable_overlay<T: Send>(f: impl FnOnce(&Overlay) -> T + Send) -> Result<T, String> {
     in_scratch(|scratch| {
-        let [lower, upper, work, merged] =
-            ["lower", "upper", "work", "merged"].map(|name| scratch.join(name));
-        for directory in [&lower, &upper, &work, &merged] {
+        let [lower, upper, work, merged, decoy] =
+            ["lower", "upper", "work", "merged", "decoy"].map(|name| scratch.join(name));
+        for directory in [&lower, &upper, &work, &merged, &decoy] {
             std::fs::create_dir(directory).map_err(because("no directory for the overlay"))?;
         }
         let options =
             format!("lowerdir={},upperdir={},workdir={}", lower.display(), upper.display(), work.display());
         mount("overlay", &merged, &options)?;
-        Ok(f(&merged))
+        Ok(f(&Overlay { root: merged, decoy, options }))
     })
+}
+
+/// A mounted overlay filesystem.
+#[derive(Debug)]
+pub struct Overlay {
+    root: PathBuf,
+    decoy: PathBuf,
+    options: String,
+}
+
+impl Overlay {
+    /// Its root.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Unmounts and mounts it again, so that it has another device number, as after a restart of its container. Nothing
+    /// there may be open.
+    ///
+    /// # Panics
+    ///
+    /// When that is not possible.
+    pub fn remount(&self) {
+        let before = self.device();
+        loop {
+            // A child that another test is just starting has copies of all descriptors until it executes its program.
+            until_not_busy(|| rustix::mount::unmount(&self.root, UnmountFlags::empty()));
+            // Numbers are handed out again, the lowest first. Ends as soon as all those up to the old one are taken.
+            mount("tmpfs", &self.decoy, SCRATCH_SIZE).expect("mounted");
+            mount("overlay", &self.root, &self.options).expect("mounted again");
+            if self.device() != before {
+                return;
+            }
+        }
+    }
+
+    /// Its device number.
+    ///
+    /// # Panics
+    ///
+    /// When it is not mounted.
+    pub fn device(&self) -> u64 {
+        rustix::fs::stat(&self.root).expect("it is there").st_dev
+    }
+}
+
+/// Makes a mounted filesystem read-only. Nothing there may be open for writing.
+///
+/// # Panics
+///
+/// When that is not possible.
+pub fn make_read_only(root: &Path) {
+    // A child that another test is just starting has copies of all descriptors until it executes its program.
+    until_not_busy(|| rustix::mount::mount_remount(root, MountFlags::RDONLY, c""));
+}
+
+fn until_not_busy(mut call: impl FnMut() -> rustix::io::Result<()>) {
+    let limit = Instant::now() + LIMIT;
+    while let Err(error) = call() {
+        assert!(error == rustix::io::Errno::BUSY && Instant::now() < limit, "{error}");
+        thread::yield_now();
+    }
 }
 
 /// Runs `f` on the root of a new filesystem of the given kind, such as `ext4`, in an image that only `f`'s thread and its
@@ -135,7 +214,9 @@ fn in_scratch<T: Send>(f: impl FnOnce(&Path) -> Result<T, String> + Send) -> Res
 }
 
 fn private_tmpfs(mountpoint: &Path) -> Result<(), String> {
-    nix::sched::unshare(CloneFlags::CLONE_NEWNS).map_err(because("no mount namespace"))?;
+    // Of the mqueue filesystem there is one per IPC namespace, however often it is mounted.
+    nix::sched::unshare(CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWIPC)
+        .map_err(because("no mount namespace"))?;
     // Else a mount would spread to the namespace that this one was copied from.
     rustix::mount::mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)
         .map_err(because("mounts can't be made private"))?;

@@ -165,8 +165,12 @@ fn io_hint(source: &io::Error) -> Option<&'static str> {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
             Some("free some space on that filesystem")
         }
+        io::ErrorKind::FileTooLarge => Some("raise the limit for the size of files (`ulimit -f`)"),
         io::ErrorKind::ReadOnlyFilesystem => Some("choose a directory that can be written to"),
         io::ErrorKind::NotADirectory => Some("correct the path: one of its parts is a file"),
+        _ if source.raw_os_error() == Some(Errno::IO.raw_os_error()) => {
+            Some("the disk is failing: look into the kernel's log (`dmesg`), and save what is on it")
+        }
         _ => None,
     }
 }

@@ -199,7 +199,7 @@ const MAX_COMPARED: usize = 100;
 const MAX_CANDIDATES: usize = 1000;
 
 /// `, did you mean …?` if one of the candidates is so near that it may be meant, else nothing.
-pub(super) fn did_you_mean<'c>(word: &str, candidates: impl IntoIterator<Item = &'c str>) -> String {
+pub(crate) fn did_you_mean<'c>(word: &str, candidates: impl IntoIterator<Item = &'c str>) -> String {
     if word.len() > MAX_COMPARED {
         return String::new();
     }

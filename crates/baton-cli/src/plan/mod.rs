@@ -42,6 +42,7 @@ mod tests;
 pub use changes::{Change, StepChange};
 pub use command::{Command, FACT_PREFIX};
 pub use error::Error;
+pub(crate) use finding::did_you_mean;
 pub use finding::{Finding, Findings};
 pub use fingerprint::{Field, Fingerprint};
 pub use invocation::{Facts, Invocation, MissingFact, Role};

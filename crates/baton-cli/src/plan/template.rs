@@ -78,7 +78,7 @@ impl Template {
     }
 
     /// The string with each reference replaced by what `value` says.
-    pub(super) fn fill<E>(&self, mut value: impl FnMut(&str) -> Result<String, E>) -> Result<String, E> {
+    pub(crate) fn fill<E>(&self, mut value: impl FnMut(&str) -> Result<String, E>) -> Result<String, E> {
         self.pieces
             .iter()
             .map(|piece| match piece {

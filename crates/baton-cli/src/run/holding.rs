@@ -53,7 +53,7 @@ pub(super) fn run(lock: &Lock, held: Held, args: &RunArgs, story: &mut Story) ->
 }
 
 /// Says from whom the lock was recovered, and what it lacks.
-fn tell(held: &Held, notices: Notices) {
+pub(crate) fn tell(held: &Held, notices: Notices) {
     let lock = escape::path(held.path());
     match held.outcome() {
         Outcome::Fresh => {}
@@ -114,7 +114,7 @@ fn start(command: &mut Command, held: &Held, args: &RunArgs) -> io::Result<Child
 }
 
 /// Tells the command about the lock by its environment.
-fn introduce(command: &mut Command, held: &Held) {
+pub(crate) fn introduce(command: &mut Command, held: &Held) {
     command.env("BATON_LOCK", held.path());
     command.env("BATON_TOKEN", held.token().to_string());
     command.env("BATON_OUTCOME", json::outcome(held.outcome()));
@@ -217,7 +217,7 @@ fn code_of(ended: Ended) -> u8 {
     }
 }
 
-fn how(ended: Ended) -> String {
+pub(crate) fn how(ended: Ended) -> String {
     match ended {
         Ended::Code(code) => format!("ended with exit code {code}"),
         Ended::Signal(number) => match Signal::try_from(number) {

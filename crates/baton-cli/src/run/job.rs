@@ -14,7 +14,7 @@ use super::signals::{self, Arrived, Caught};
 
 /// How a job ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Ended {
+pub(crate) enum Ended {
     /// By itself, with that exit code.
     Code(u8),
     /// By a signal.
@@ -22,7 +22,7 @@ pub(super) enum Ended {
 }
 
 impl Ended {
-    fn of(status: WaitStatus) -> Option<Self> {
+    pub(crate) fn of(status: WaitStatus) -> Option<Self> {
         let code = status.exit_status().and_then(|code| u8::try_from(code).ok()).map(Self::Code);
         code.or_else(|| status.terminating_signal().map(Self::Signal))
     }

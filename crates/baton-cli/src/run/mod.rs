@@ -9,8 +9,8 @@
 //! | `report` | what happened, for programs |
 
 mod closing;
-mod holding;
-mod job;
+pub(crate) mod holding;
+pub(crate) mod job;
 mod report;
 pub(crate) mod signals;
 pub mod waiting;

@@ -9,7 +9,8 @@
 //! few.
 
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::time::Duration;
 
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
@@ -33,17 +34,17 @@ pub(crate) const ENDING: [Signal; 6] =
 
 /// Signals that are caught for as long as this is kept.
 #[derive(Debug)]
-pub(super) struct Caught {
+pub(crate) struct Caught {
     source: SignalFd,
     before: SigSet,
 }
 
 /// A signal that arrived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Arrived {
-    pub(super) signal: Signal,
+pub(crate) struct Arrived {
+    pub(crate) signal: Signal,
     /// A process sent it to us; else the kernel did, to the whole process group.
-    pub(super) is_sent: bool,
+    pub(crate) is_sent: bool,
 }
 
 impl Caught {
@@ -52,7 +53,7 @@ impl Caught {
     /// # Errors
     ///
     /// If there is no descriptor to be had.
-    pub(super) fn now() -> io::Result<Self> {
+    pub(crate) fn now() -> io::Result<Self> {
         // Where a caller ignores the ends of children, nobody could learn how the job ended; a handler undoes that.
         signal_hook::flag::register(Signal::SIGCHLD as i32, std::sync::Arc::default())?;
         let mut set = SigSet::empty();
@@ -66,7 +67,7 @@ impl Caught {
     }
 
     /// The next signal, if one has arrived.
-    pub(super) fn next(&self) -> io::Result<Option<Arrived>> {
+    pub(crate) fn next(&self) -> io::Result<Option<Arrived>> {
         let Some(info) = self.source.read_signal()? else { return Ok(None) };
         let number = i32::try_from(info.ssi_signo).unwrap_or(0);
         // Codes above zero are the kernel's own.
@@ -75,7 +76,7 @@ impl Caught {
     }
 
     /// The signal that would have ended this process by now, if one has arrived.
-    pub(super) fn ending(&self) -> io::Result<Option<Signal>> {
+    pub(crate) fn ending(&self) -> io::Result<Option<Signal>> {
         while let Some(arrived) = self.next()? {
             if ENDING.contains(&arrived.signal) && !is_ignored(arrived.signal) {
                 return Ok(Some(arrived.signal));
@@ -85,9 +86,26 @@ impl Caught {
     }
 
     /// Sleeps until a signal arrives.
-    pub(super) fn wait(&self) -> io::Result<()> {
+    pub(crate) fn wait(&self) -> io::Result<()> {
         let source = self.source.as_fd();
         Ok(rustix::io::retry_on_intr(|| poll(&mut [PollFd::new(&source, PollFlags::IN)], None)).map(drop)?)
+    }
+}
+
+impl Caught {
+    /// Sleeps until a signal arrives, or the time is over.
+    pub(crate) fn wait_for(&self, time: Duration) -> io::Result<()> {
+        let time = rustix::event::Timespec::try_from(time).map_err(io::Error::other)?;
+        match poll(&mut [PollFd::new(&self.source, PollFlags::IN)], Some(&time)) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
+            Err(errno) => Err(errno.into()),
+        }
+    }
+}
+
+impl AsFd for Caught {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.source.as_fd()
     }
 }
 
@@ -108,7 +126,7 @@ fn is_ignored(signal: Signal) -> bool {
 }
 
 /// Passes a signal on to a process that is ours and not reaped yet, so that its id can't be another's.
-pub(super) fn pass_on(signal: Signal, job: Pid) {
+pub(crate) fn pass_on(signal: Signal, job: Pid) {
     if let Some(signal) = rustix::process::Signal::from_named_raw(signal as i32) {
         // A job of another user (set-user-ID) can't be signalled; there is nobody to tell who could do anything about it.
         let _ = rustix::process::kill_process(job, signal);

@@ -1,8 +1,15 @@
 //! A client of a lock that does one thing per line it reads, and answers each by one line of JSON.
 //!
 //! `lock_puppet --client baton|flock-naming|v0|v1 --lock PATH [--purpose TEXT] [--uid N] [--umask OCTAL] [--file-size N]`, where
-//! `v0` and `v1` are the ancestor's clients. It understands `try`, `release`, and of Baton's also `abandon`, `observe` and
-//! `verify`. At the end of its input it ends, releasing; who wants it dead kills it. The user, the umask and the limit for the
+//! `v0` and `v1` are the ancestor's clients. It understands `try`, `release`, and of Baton's also:
+//!
+//! - `lock`, `lock-until MS`: waits; where the lock is found busy it says so by a line of its own, `{"waiting": …}`, before it
+//!   goes on waiting, and says the outcome by another;
+//! - `abandon`, `observe`, `verify`, `own-ancestor`;
+//! - `observe-times N`: observes that often, without a pause, and counts what it saw;
+//! - `spawn-plain`, `spawn-heir`: starts a process that does nothing for a minute, the latter with the lock handed over to it.
+//!
+//! At the end of its input it ends, releasing; who wants it dead kills it. The user, the umask and the limit for the
 //! size of a file are set before anything else is done.
 #![forbid(unsafe_code)]
 
@@ -13,9 +20,13 @@ use nix::unistd::{Gid, Uid};
 use rustix::fs::Mode;
 use rustix::process::{Resource, Rlimit, Signal};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::error::Error as _;
-use std::io::{self, BufRead};
+use std::io::{self, BufRead, Read};
+use std::ops::ControlFlow;
 use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 fn main() -> io::Result<()> {
     let options = Options::from_command_line()?;
@@ -62,6 +73,8 @@ fn obey(client: &mut impl Client) -> io::Result<()> {
 struct Batons {
     lock: Lock,
     held: Option<Held>,
+    /// Never waited for: whoever has started this program looks after them.
+    spawned: Vec<Child>,
 }
 
 impl Batons {
@@ -71,11 +84,24 @@ impl Batons {
             how = how.purpose(purpose);
         }
         let lock = how.open(options.lock()?).map_err(io::Error::other)?;
-        Ok(Self { lock, held: None })
+        Ok(Self { lock, held: None, spawned: Vec::new() })
     }
 
     fn acquire(&mut self) -> Value {
-        match self.lock.try_lock() {
+        let attempt = self.lock.try_lock();
+        self.answer(attempt)
+    }
+
+    fn wait(&mut self, deadline: Option<Instant>) -> Value {
+        let attempt = self.lock.lock_with(deadline, |holder| {
+            println!("{}", json!({ "waiting": observation_json(holder) }));
+            ControlFlow::Continue(())
+        });
+        self.answer(attempt)
+    }
+
+    fn answer(&mut self, attempt: Result<Attempt, Error>) -> Value {
+        match attempt {
             Ok(Attempt::Held(held)) => {
                 let answer = held_json(&held);
                 self.held = Some(held);
@@ -85,12 +111,60 @@ impl Batons {
             Err(error) => error_json(&error),
         }
     }
+
+    fn observe_often(&self, times: u32) -> Value {
+        let mut counts: BTreeMap<&str, u32> = BTreeMap::new();
+        for _ in 0..times {
+            match self.lock.observe() {
+                Ok(seen) => *counts.entry(seen.state.name()).or_default() += 1,
+                Err(error) => return error_json(&error),
+            }
+        }
+        json!(counts)
+    }
+
+    fn spawn(&mut self, heir_of: Option<&Held>) -> Value {
+        let mut command = Command::new("sh");
+        command.args(["-c", "echo; exec sleep 60"]);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+        if let Some(held) = heir_of {
+            held.hand_to(&mut command);
+        }
+        let mut child = command.spawn().expect("`sh` starts");
+        // Started is not enough: a child has copies of all descriptors for some moments after that, handed over or not.
+        let said = child.stdout.as_mut().expect("piped").read(&mut [0]).expect("it speaks");
+        assert_eq!(said, 1, "it runs");
+        let answer = json!({ "spawned": child.id() });
+        self.spawned.push(child);
+        answer
+    }
 }
 
 impl Client for Batons {
     fn obey(&mut self, order: &str) -> Value {
+        if let Some(limit) = order.strip_prefix("lock-until ") {
+            let limit = Duration::from_millis(limit.parse().expect("a number of milliseconds"));
+            return self.wait(Some(Instant::now() + limit));
+        }
+        if let Some(times) = order.strip_prefix("observe-times ") {
+            return self.observe_often(times.parse().expect("a number"));
+        }
         match (order, self.held.take()) {
             ("try", None) => self.acquire(),
+            ("lock", None) => self.wait(None),
+            ("own-ancestor", held) => {
+                self.held = held;
+                json!({ "holder": self.lock.held_by_own_ancestor() })
+            }
+            ("spawn-plain", held) => {
+                self.held = held;
+                self.spawn(None)
+            }
+            ("spawn-heir", Some(held)) => {
+                let answer = self.spawn(Some(&held));
+                self.held = Some(held);
+                answer
+            }
             ("observe", held) => {
                 self.held = held;
                 self.lock.observe().map_or_else(|error| error_json(&error), |seen| observation_json(&seen))

@@ -3,53 +3,20 @@
 
 use baton_itest::answers::{must_be_fresh, must_be_refused, must_hold, must_recover};
 use baton_itest::footprint::{Footprint, names_in};
-use baton_itest::places::{on_mounted, temporary};
-use baton_itest::puppet::{self, Puppet};
+use baton_itest::places::{make_read_only, on_mounted};
+use baton_itest::puppet::Puppet;
 use baton_itest::skip::skip;
+use baton_itest::theirs::Theirs;
 use baton_lock::{Error, ErrorKind, Lock, Naming, State};
 use rustix::mount::{MountFlags, mount_remount};
 use std::fs::{self, File};
 use std::io::{ErrorKind as Kind, Write};
 use std::iter;
-use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
-use tempfile::TempDir;
 
 /// Four pages of 4 KiB for the content of files; names and inodes take none of them.
 const SMALL: &str = "size=16k,mode=0755";
-
-/// A directory of a user whom permissions stop: root is not stopped by any, so that for root it is another user's.
-struct Theirs {
-    _place: TempDir,
-    directory: PathBuf,
-    user: Option<u32>,
-}
-
-impl Theirs {
-    fn new() -> Self {
-        let place = temporary();
-        let directory = place.path().join("theirs");
-        fs::create_dir(&directory).expect("made");
-        fs::set_permissions(place.path(), fs::Permissions::from_mode(0o755)).expect("set");
-        let user = rustix::process::geteuid().is_root().then_some(65_534);
-        chown(&directory, user, user).expect("given away");
-        Self { _place: place, directory, user }
-    }
-
-    fn path(&self) -> PathBuf {
-        self.directory.join("a.lock")
-    }
-
-    fn puppet(&self, client: &str, umask: &str) -> Puppet {
-        let mut command: Command = puppet::command(client, &self.path());
-        command.args(["--umask", umask]);
-        if let Some(user) = self.user {
-            command.args(["--uid", &user.to_string()]);
-        }
-        Puppet::start(command)
-    }
-}
 
 fn mode(path: &Path) -> u32 {
     fs::metadata(path).expect("there").permissions().mode() & 0o7777
@@ -77,15 +44,6 @@ fn assert_full(error: &Error, path: &Path) {
     assert_eq!(error.hint().as_deref(), Some("free some space on that filesystem"));
 }
 
-/// Makes the filesystem read-only. Refused as busy while any descriptor is open for writing there: a child that another test is
-/// just starting has copies of ours until it executes its program.
-fn make_read_only(root: &Path) {
-    while let Err(error) = mount_remount(root, MountFlags::RDONLY, c"") {
-        assert_eq!(error, rustix::io::Errno::BUSY);
-        std::thread::yield_now();
-    }
-}
-
 /// Runs the test on a filesystem of a few pages.
 fn on_small_disk(test: impl FnOnce(&Path) + Send) {
     on_mounted("tmpfs", SMALL, test).unwrap_or_else(|reason| skip(&reason));
@@ -97,15 +55,19 @@ fn umask_changes_neither_the_modes_nor_who_gets_the_lock_next() {
     for umask in ["777", "277", "0"] {
         let theirs = Theirs::new();
         let (path, guard) = (theirs.path(), theirs.path().with_file_name("a.lock.guard"));
-        let mut holder = theirs.puppet("baton", umask);
+        let mut holder = theirs.puppet("baton", &["--umask", umask]);
         assert_eq!(holder.tell("try")["held"]["outcome"], "fresh", "umask {umask}");
         assert_eq!((mode(&path), mode(&guard)), (0o600, 0o600), "umask {umask}");
         holder.kill();
-        let mut next = theirs.puppet("baton", umask);
+        let mut next = theirs.puppet("baton", &["--umask", umask]);
         assert_eq!(next.tell("try")["held"]["outcome"], "recovered", "umask {umask}");
         assert_eq!((mode(&path), mode(&guard)), (0o600, 0o600), "umask {umask}");
         next.tell("release");
-        assert_eq!(theirs.puppet("baton", "22").tell("try")["held"]["outcome"], "fresh", "umask {umask}");
+        assert_eq!(
+            theirs.puppet("baton", &["--umask", "22"]).tell("try")["held"]["outcome"],
+            "fresh",
+            "umask {umask}"
+        );
     }
 }
 
@@ -113,13 +75,13 @@ fn umask_changes_neither_the_modes_nor_who_gets_the_lock_next() {
 fn umask_never_makes_a_new_file_of_flock_naming_unusable_to_its_owner() {
     for (umask, guard, record) in [("777", 0o600, 0o600), ("77", 0o600, 0o600), ("22", 0o644, 0o644)] {
         let theirs = Theirs::new();
-        let mut holder = theirs.puppet("flock-naming", umask);
+        let mut holder = theirs.puppet("flock-naming", &["--umask", umask]);
         let answer = holder.tell("try");
         assert!(answer["held"].is_object() && answer["held"]["recordless"].is_null(), "{answer}");
         let companion = theirs.path().with_file_name("a.lock.holder");
         assert_eq!((mode(&theirs.path()), mode(&companion)), (guard, record), "umask {umask}");
         holder.kill();
-        let mut next = theirs.puppet("flock-naming", umask);
+        let mut next = theirs.puppet("flock-naming", &["--umask", umask]);
         assert_eq!(next.tell("try")["held"]["outcome"], "recovered", "umask {umask}");
     }
 }
@@ -127,14 +89,14 @@ fn umask_never_makes_a_new_file_of_flock_naming_unusable_to_its_owner() {
 #[test]
 fn directory_that_cannot_be_written_is_an_error_that_names_the_file_and_the_cause() {
     let theirs = Theirs::new();
-    fs::set_permissions(&theirs.directory, fs::Permissions::from_mode(0o555)).expect("set");
-    let mut contender = theirs.puppet("baton", "22");
+    fs::set_permissions(theirs.directory(), fs::Permissions::from_mode(0o555)).expect("set");
+    let mut contender = theirs.puppet("baton", &["--umask", "22"]);
     let error = contender.tell("try")["error"].clone();
     let text = error["text"].as_str().expect("an error");
     assert!(text.contains("create the guard") && text.contains(&*theirs.path().to_string_lossy()), "{text}");
     assert!(error["cause"].as_str().is_some_and(|cause| cause.starts_with("Permission denied")), "{error}");
     assert_eq!(contender.tell("observe")["state"], "free");
-    assert!(names_in(&theirs.directory).is_empty());
+    assert!(names_in(theirs.directory()).is_empty());
 }
 
 #[test]

@@ -8,27 +8,16 @@
 use baton_itest::answers::{must_be_busy, must_hold};
 use baton_itest::footprint::names_in;
 use baton_itest::handwritten::{self, NO_PROCESS, put_record};
+use baton_itest::kernel_locks::{inode, is_flocked};
 use baton_itest::places::{on_overlay, temporary, tmpfs};
 use baton_itest::skip::skip;
 use baton_lock::{AncestorState, Attempt, Integrity, Lock, State};
 use std::fs;
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 const ROUNDS: usize = 100;
-
-fn inode(path: &Path) -> u64 {
-    fs::symlink_metadata(path).expect("there").ino()
-}
-
-/// Has anybody a file with this inode number locked with `flock`?
-fn is_flocked(inode: u64) -> bool {
-    let locks = fs::read_to_string("/proc/locks").expect("readable");
-    let place = format!(":{inode} ");
-    locks.lines().any(|line| line.contains(" FLOCK ") && line.contains(&place))
-}
 
 /// Renames the living record over the stale one as soon as that is being judged; says whether it came to that.
 fn swap_when_judged(living: &Path, path: &Path, stale: u64, is_over: &AtomicBool) -> bool {

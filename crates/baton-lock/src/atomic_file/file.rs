@@ -2,6 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::sweep::PrivateNames;
 use crate::error::Error;
@@ -25,10 +26,14 @@ pub(crate) struct Kind {
 pub(crate) struct AtomicFile<N> {
     pub(super) directory: Handle,
     directory_id: FileId,
-    parent: PathBuf,
+    path: PathBuf,
     pub(super) name: OsString,
     kind: Kind,
     pub(super) names: N,
+    /// More bytes than these the process may not write into a file.
+    pub(super) size_limit: u64,
+    /// For the next private name; 0 if there has been none.
+    serial: AtomicU64,
 }
 
 /// The file as it was read or written last. It stays open, so that its inode number is not given to another.
@@ -65,22 +70,39 @@ impl<N: PrivateNames> AtomicFile<N> {
                 hint: "take the others' write permission away (`chmod o-w`)",
             });
         }
-        let (parent, name) = (parent.to_owned(), name.to_owned());
-        Ok(Self { directory, directory_id: stat.id, parent, name, kind, names })
+        Ok(Self {
+            directory,
+            directory_id: stat.id,
+            path: path.to_owned(),
+            name: name.to_owned(),
+            kind,
+            names,
+            size_limit: sys::file_size_limit(),
+            serial: AtomicU64::new(0),
+        })
     }
 
-    /// The path of the file, for messages.
-    pub(crate) fn path(&self) -> PathBuf {
-        self.parent.join(&self.name)
+    /// The path of the file.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
     }
 
     /// Does the path of the directory still lead to the one that is open?
     pub(crate) fn is_directory_still_named(&self) -> bool {
-        sys::stat_path(&self.parent).is_ok_and(|stat| stat.id == self.directory_id)
+        let parent = self.path.parent().map(sys::stat_path);
+        parent.is_some_and(|parent| parent.is_ok_and(|stat| stat.id == self.directory_id))
+    }
+
+    /// A private name that nobody has had before: a random one, and then the numbers behind it.
+    pub(super) fn private_name(&self) -> sys::Result<OsString> {
+        if self.serial.load(Ordering::Relaxed) == 0 {
+            self.serial.store(sys::random()?.max(1), Ordering::Relaxed);
+        }
+        Ok(self.names.make(&self.name, self.serial.fetch_add(1, Ordering::Relaxed)))
     }
 
     pub(super) fn failed(&self, action: &'static str, errno: Errno) -> Error {
-        Error::io(action, &self.path(), errno)
+        Error::io(action, &self.path, errno)
     }
 
     fn look(&self) -> Result<Option<Stat>, Error> {
@@ -91,14 +113,12 @@ impl<N: PrivateNames> AtomicFile<N> {
         }
     }
 
-    /// Does the name mean this very file, unchanged?
-    pub(crate) fn means(&self, current: Option<&Current>) -> Result<bool, Error> {
-        let found = self.look()?;
-        Ok(match (current, &found) {
-            (Some(current), Some(stat)) => current.is(stat),
-            (None, None) => true,
-            _ => false,
-        })
+    /// Does the path mean this very file, unchanged? By the whole path, so that a directory that was moved away is noticed.
+    pub(super) fn means(&self, current: Option<&Current>) -> Result<bool, Error> {
+        match current {
+            Some(current) => Ok(sys::stat_path(&self.path).is_ok_and(|stat| current.is(&stat))),
+            None => Ok(self.look()?.is_none() && self.is_directory_still_named()),
+        }
     }
 
     /// Reads the whole file; `None` if nothing has the name. What can't be the file is refused unread.
@@ -146,7 +166,7 @@ impl<N: PrivateNames> AtomicFile<N> {
 
     fn refused(&self, reason: String) -> Error {
         Error::Unsafe {
-            path: self.path(),
+            path: self.path.clone(),
             reason,
             hint: "it was neither read nor changed; look what it is, and move it away",
         }

@@ -7,8 +7,7 @@
 //! **Who may replace it** is the caller's business: a lock. But a caller may have lost its lock without knowing, and one
 //! that looks first and renames then could destroy what its successor wrote in between. So all who replace exclude each
 //! other while they do: lock the file that has the name (`flock`), write the new one, look whether the name still means
-//! what was read, rename. The new file, too, is locked from before it has the name until all is done. Whoever finds it
-//! locked for too long goes on only if its own lock is intact:
+//! what was read, rename. Whoever finds it locked for too long goes on only if its own lock is intact:
 //!
 //! 1. P1 lost its lock, P2 has it. P1 locks the file, finds it as it knows it, and is stopped.
 //! 2. P2 finds the file locked, and then its own lock intact. It goes on without.
@@ -34,4 +33,4 @@ mod sweep;
 
 pub(crate) use file::{AtomicFile, Current, Kind};
 pub(crate) use replace::{Insist, Replacement};
-pub(crate) use sweep::OwnNames;
+pub(crate) use sweep::{OwnNames, PrivateNames};

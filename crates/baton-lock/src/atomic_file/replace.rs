@@ -16,7 +16,7 @@ const OWNER_ONLY: u32 = 0o600;
 const MOMENTS: u32 = 50;
 const MOMENT: Duration = Duration::from_millis(2);
 
-/// How often another private name is made because a sweep took the last one away. Each round needs another sweep.
+/// How often another private file is made because a sweep took the last one away. Each round needs another sweep.
 const NAMES_TRIED: u32 = 8;
 
 /// How replacing went.
@@ -43,7 +43,7 @@ pub(crate) enum Insist {
 /// Whether the new file got the name.
 enum Named {
     Yes,
-    /// A sweep took the private file away in the moment before it was locked.
+    /// A sweep took the private file away: somebody else holds the lock by now.
     TakenAway,
     /// The name does not mean what was expected.
     Changed,
@@ -69,18 +69,18 @@ impl<N: PrivateNames> AtomicFile<N> {
             current => current,
         };
         let replaced = self.replace_locked(bytes, current);
-        if let Some(locked) = locked {
-            unlock(&locked.handle);
-        }
-        if let Ok(Replacement::Done(new) | Replacement::NotDurable(new, _)) = &replaced {
-            unlock(&new.handle);
+        let is_replaced = matches!(replaced, Ok(Replacement::Done(_) | Replacement::NotDurable(..)));
+        // One that was replaced has no name any more; the caller closes it.
+        if let (Some(locked), false) = (locked, is_replaced) {
+            // Fails only for a descriptor that is not open; it is.
+            let _ = sys::flock(&locked.handle, Flock::Unlock);
         }
         replaced
     }
 
     fn replace_locked(&self, bytes: &[u8], current: Option<&Current>) -> Result<Replacement, Error> {
         for _ in 0..NAMES_TRIED {
-            let Some((temporary, new)) = self.write(bytes)? else { continue };
+            let (temporary, new) = self.write(bytes)?;
             // Looked at last, so that the rename follows at once.
             match self.means(current).and_then(|expected| self.name_it(&temporary, current, expected)) {
                 Ok(Named::Yes) => return Ok(self.settle(new)),
@@ -95,7 +95,7 @@ impl<N: PrivateNames> AtomicFile<N> {
                 }
             }
         }
-        Err(Error::Unstable { path: self.path() })
+        Err(Error::Unstable { path: self.path().to_owned() })
     }
 
     fn name_it(
@@ -127,27 +127,17 @@ impl<N: PrivateNames> AtomicFile<N> {
         }
     }
 
-    /// Writes the content under a private name, locked and durable. `None`: a sweep took it for left over in the moment
-    /// before it was locked.
-    fn write(&self, bytes: &[u8]) -> Result<Option<(OsString, Current)>, Error> {
+    /// Writes the content under a private name, durably.
+    fn write(&self, bytes: &[u8]) -> Result<(OsString, Current), Error> {
         // The kernel answers a write beyond the limit with a signal that kills unless somebody handles it.
-        if bytes.len() as u64 > sys::file_size_limit() {
+        if bytes.len() as u64 > self.size_limit {
             return Err(self.failed("write", Errno::FBIG));
         }
-        let random = sys::random().map_err(|errno| self.failed("get a random number for", errno))?;
-        let temporary = self.names.make(&self.name, random);
+        let temporary = self.private_name().map_err(|errno| self.failed("get a random number for", errno))?;
         let handle = sys::open_at(&self.directory, &temporary, Access::CreateNew)
             .map_err(|errno| self.failed("create a file beside", errno))?;
-        match sys::flock(&handle, Flock::TryExclusive) {
-            Ok(()) => {}
-            Err(Errno::WOULDBLOCK) => return Ok(None),
-            Err(errno) => {
-                self.discard(&temporary);
-                return Err(self.failed("lock", errno));
-            }
-        }
         match fill(&handle, bytes) {
-            Ok(stat) => Ok(Some((temporary, Current { handle, stat }))),
+            Ok(stat) => Ok((temporary, Current { handle, stat })),
             Err(errno) => {
                 self.discard(&temporary);
                 Err(self.failed("write", errno))
@@ -183,10 +173,4 @@ fn lock(handle: &Handle) -> bool {
         }
     }
     false
-}
-
-/// For every copy of the descriptor, those of forked children included.
-pub(super) fn unlock(handle: &Handle) {
-    // Fails only for a descriptor that is not open; it is.
-    let _ = sys::flock(handle, Flock::Unlock);
 }

@@ -1,21 +1,23 @@
 //! Private names, and what crashed writers left under them.
+//!
+//! Who sweeps holds the lock under which the file is written. So whatever is there was left by a crash, or belongs to a
+//! writer that lost its lock: taken away from under it, it makes another, and then finds the file changed.
 
 use std::ffi::{OsStr, OsString};
 use std::time::Duration;
 
 use super::file::AtomicFile;
-use super::replace::unlock;
-use crate::sys::{self, Access, FileKind, Flock};
+use crate::sys::{self, FileKind};
 
 /// How private names are made and recognised.
 pub(crate) trait PrivateNames {
     /// A new one for a file of this name.
     fn make(&self, name: &OsStr, random: u64) -> OsString;
-    /// Is it one, and may it be removed if nobody has it locked and it was last changed so long ago?
+    /// Is it one, and may it be removed if it was last changed so long ago?
     fn is_left_over(&self, name: &OsStr, candidate: &OsStr, age: Duration) -> bool;
 }
 
-/// Baton's own: `.NAME.` + 16 hexadecimal digits + `.tmp`. Their writers keep them locked, so that age says nothing.
+/// Baton's own: `.NAME.` + 16 hexadecimal digits + `.tmp`, of whatever age.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct OwnNames;
 
@@ -54,13 +56,6 @@ impl<N: PrivateNames> AtomicFile<N> {
         if !is_own || !self.names.is_left_over(&self.name, name, age) {
             return;
         }
-        let Ok(handle) = sys::open_at(&self.directory, name, Access::ReadWrite) else { return };
-        if sys::flock(&handle, Flock::TryExclusive).is_err() {
-            return;
-        }
-        if sys::stat_at(&self.directory, name).is_ok_and(|stat| stat.id == seen.id) {
-            let _ = sys::unlink(&self.directory, name);
-        }
-        unlock(&handle);
+        let _ = sys::unlink(&self.directory, name);
     }
 }

@@ -206,8 +206,9 @@ impl Lock {
 
     /// Tries to acquire the lock, without waiting for a holder.
     ///
-    /// Where somebody is just acquiring it, looks again for up to 10 ms, to say who it is. In flock naming `processes` of a
-    /// busy answer are empty; [`observe`](Self::observe) looks for them.
+    /// Where somebody is just acquiring it, looks again for up to 10 ms, to say who it is; for up to 100 ms where the guard was
+    /// deleted and somebody was stopped while judging the record. In flock naming `processes` of a busy answer are empty;
+    /// [`observe`](Self::observe) looks for them.
     ///
     /// # Errors
     ///

@@ -17,8 +17,8 @@ use crate::sys;
 /// Tokens stay below this, so that every JSON reader has them exactly (2^53). In microseconds that is the year 2255.
 const LIMIT: u64 = 1 << 53;
 
-/// A token that is not below this, in microseconds the year 2112, is none that Baton has given: believed, it could leave none
-/// above it.
+/// A record's token that is not below this, in microseconds the year 2112, is none that Baton has given; in flock naming the record
+/// may be another user's, and believed it could leave no larger one.
 const BELIEVABLE: u64 = 1 << 52;
 
 const PREFIX: &str = "baton guard, last token ";
@@ -83,7 +83,8 @@ fn read(bytes: &[u8]) -> Option<u64> {
     }
     let digits = bytes.strip_prefix(PREFIX.as_bytes())?.strip_suffix(b"\n")?;
     let token: u64 = std::str::from_utf8(digits).ok().filter(|text| text.len() == DIGITS)?.parse().ok()?;
-    (token < BELIEVABLE).then_some(token)
+    // One that leaves no larger one is none: refused, rather than followed by one that is no larger.
+    (token < LIMIT - 1).then_some(token)
 }
 
 fn is_cut_off(bytes: &[u8]) -> bool {
@@ -97,7 +98,7 @@ mod tests {
 
     #[test]
     fn token_survives_writing_and_reading() {
-        for token in [0, 1, 1_763_960_000_000_000, BELIEVABLE - 1] {
+        for token in [0, 1, 1_763_960_000_000_000, LIMIT - 2] {
             assert_eq!(read(write(token).as_bytes()), Some(token));
         }
     }
@@ -121,7 +122,7 @@ mod tests {
         {
             assert_eq!(read(text.as_bytes()), None, "{text}");
         }
-        assert_eq!(read(write(BELIEVABLE).as_bytes()), None, "a number no token can have");
+        assert_eq!(read(write(LIMIT - 1).as_bytes()), None, "a number that leaves no larger one");
         let longer = format!("{}more", write(7));
         assert_eq!(read(&longer.as_bytes()[..=LENGTH]), None);
     }

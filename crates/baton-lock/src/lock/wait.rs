@@ -65,7 +65,8 @@ pub(crate) fn acquire(
             Round::Busy(busy) => busy,
         };
         starts = 0;
-        if busy.state == State::Acquiring && settling < SETTLING {
+        // One that is interrupted while it judges was waited for within the round already.
+        if busy.state == State::Acquiring && busy.at_guard && settling < SETTLING {
             settling += 1;
             sys::pause(SETTLING_PAUSE);
             continue;

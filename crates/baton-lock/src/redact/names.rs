@@ -2,7 +2,8 @@
 
 /// Words that make a name secret, alone or among others.
 const SECRET_WORDS: &str = "key keys token tokens secret secrets password passwords passwd passphrase passcode pwd credential \
-    credentials bearer accesskey authkey encryptionkey masterkey privatekey secretkey signingkey sshkey";
+    credentials bearer accesskey appkey authkey clientkey encryptionkey licensekey masterkey privatekey secretkey servicekey \
+    signingkey sshkey storagekey subscriptionkey";
 
 /// Endings that no harmless word has, for names written in one piece (`PGPASSWORD`, `authtoken`).
 const SECRET_ENDINGS: &[&str] =

@@ -78,8 +78,13 @@ static DASHED: Lazy = LazyLock::new(|| {
 // These use letters and digits only; counting no more than those spares names such as `hf_hub_download`.
 static UNDASHED: Lazy = LazyLock::new(|| token("(?:hf_|gsk_)[A-Za-z0-9]{10,}[A-Za-z0-9_-]*"));
 
-// Some run of ten letters and digits, perhaps behind short words as in `sk-or-v1-…`: `sk-learn-pipeline` has none.
-static SK: Lazy = LazyLock::new(|| token("sk-(?:[A-Za-z0-9]{1,9}[_-])*[A-Za-z0-9]{10,}[A-Za-z0-9_-]*"));
+// Ten characters with a digit or a capital among them: `sk-learn-pipeline` has none. Where the first of them stands decides
+// how many have to follow.
+static SK: Lazy = LazyLock::new(|| {
+    let tails = (0..10).map(|at| format!("[a-z_-]{{{at}}}[A-Z0-9][A-Za-z0-9_-]{{{},}}", 9 - at));
+    let tails: Vec<String> = tails.chain(["[a-z]{10,}[A-Za-z0-9_-]*".to_owned()]).collect();
+    token(&format!("sk-(?:{}|[a-z_-]{{10,}}[A-Z0-9][A-Za-z0-9_-]*)", tails.join("|")))
+});
 
 static GITHUB: Lazy = LazyLock::new(|| token("ghp_[A-Za-z0-9]{20,}[A-Za-z0-9_-]*"));
 

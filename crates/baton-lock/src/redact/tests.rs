@@ -71,7 +71,8 @@ fn prefix_with_its_shortest_tail_is_hidden() {
 
 #[test]
 fn prefix_with_one_character_less_is_shown() {
-    for (prefix, least) in PREFIXES {
+    // What is too short behind `sk-proj-` is long enough behind `sk-`.
+    for (prefix, least) in PREFIXES.iter().filter(|(prefix, _)| !matches!(*prefix, "sk-proj-" | "sk-ant-")) {
         let input = format!("got {prefix}{}, gave up", tail(least - 1));
         assert_eq!(text(&input), input);
     }
@@ -120,6 +121,107 @@ fn tail_is_hidden_to_its_end_whatever_its_alphabet() {
         ("hf_abcdefghij_klm-n end", "<REDACTED> end"),
         ("AKIAABCDEFGHIJKLMNOPQRSTUV end", "<REDACTED> end"),
     ]);
+}
+
+#[test]
+fn sk_counts_with_ten_characters_of_which_one_is_a_digit_or_a_capital() {
+    assert_becomes(&[
+        ("sk-test_secret_value_123 end", "<REDACTED> end"),
+        ("sk-a-b-c-d-e-F end", "<REDACTED> end"),
+        ("sk-aB3_x-9Kd- end", "<REDACTED> end"),
+        ("sk-abcdefghij end", "<REDACTED> end"),
+    ]);
+    assert_untouched(&["sk-learn-pipeline", "sk-ab_cd-ef_gh", "sk-aB3_x-9Kd", "sk-123456789"]);
+}
+
+/// Secrets with a shape of their own.
+fn shapes() -> Vec<String> {
+    let mut shapes: Vec<String> =
+        PREFIXES.iter().map(|(prefix, least)| format!("{prefix}{}", tail(*least))).collect();
+    shapes.push("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl".to_owned());
+    shapes.push("-----BEGIN PRIVATE KEY-----\\nMIIE+/=\\n-----END PRIVATE KEY-----".to_owned());
+    shapes
+}
+
+/// Places at which a secret may stand, none of which announces one.
+const PLACES: &[&str] = &[
+    "@",
+    "MODE=@",
+    "MODE=@ make",
+    "export MODE='@'; make",
+    "MODE=\"@\" make",
+    "MODE=a:@",
+    "--mode=@",
+    "--mode @ --dry-run",
+    r#"{"mode": "@", "n": 1}"#,
+    r#"{\"mode\":\"@\"}"#,
+    r#"["a","@","b"]"#,
+    "mode: @\nnext: line",
+    "mode = @ ; comment",
+    "https://example.org/@/next",
+    "https://example.org/?mode=@&n=1",
+    "https://example.org/?n=1&mode=@",
+    "https://example.org/?mode=%22@%22",
+    "(@)",
+    "[@]",
+    "<@>",
+    "`@`",
+    "'@',",
+    "see @.",
+    "@, then",
+    "a|@|b",
+    "a/@",
+    "user:@",
+    "\t@\r\n",
+    "\u{1b}[32m@\u{1b}[0m",
+];
+
+#[test]
+fn every_shape_is_hidden_in_every_place_and_the_place_is_kept() {
+    for shape in shapes() {
+        for place in PLACES.iter().filter(|place| !(place.contains("://") && shape.contains(' '))) {
+            let shown = text(&place.replace('@', &shape)).into_owned();
+            if place.contains("%22") {
+                assert!(!shown.contains(&shape[shape.len() - 5..]), "{shape} in {place}: {shown}");
+            } else {
+                assert_eq!(shown, place.replace('@', REPLACEMENT), "{shape} in {place}");
+            }
+        }
+    }
+}
+
+/// Notations in which a name announces what follows, with the value of one word in the place of `@`.
+const ANNOUNCED: &[&str] = &[
+    "NAME=@",
+    "export NAME=@ make",
+    "export NAME='@'; make",
+    "NAME: @",
+    "NAME = @",
+    "NAME := \"@\"",
+    "--NAME=@",
+    "--NAME @ --dry-run",
+    r#"{"NAME": "@", "n": 1}"#,
+    r#"{\"NAME\":\"@\"}"#,
+    r#"{"NAME":"@"}"#,
+    "'NAME' => '@'",
+    "https://example.org/?n=1&NAME=@&m=2",
+    "env: [NAME=@]",
+    "curl -H 'NAME: @' host",
+    "docker run -e NAME=@ image",
+    "docker run -e 'NAME=@' image",
+];
+
+#[test]
+fn every_name_announces_in_every_notation() {
+    let names = "NVIDIA_API_KEY OPENAI_API_KEY ANTHROPIC_API_KEY GEMINI_API_KEY COMPATIBLE_API_KEY \
+        COMPATIBLE_ANTHROPIC_API_KEY BRAVE_API_KEY MY_TOKEN my-secret dbPassword aws_credential";
+    for name in names.split_whitespace() {
+        for notation in ANNOUNCED {
+            let input = notation.replace("NAME", name).replace('@', "hunter2");
+            let shown = text(&input).into_owned();
+            assert!(!shown.contains("hunter2") && shown.contains(name), "{input}: {shown}");
+        }
+    }
 }
 
 #[test]

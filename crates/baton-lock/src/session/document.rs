@@ -59,9 +59,20 @@ struct Probe {
     session_id: Option<IgnoredAny>,
 }
 
-#[derive(Serialize, Deserialize)]
-struct Baton {
+#[derive(Serialize)]
+struct WrittenBaton<'a> {
     version: u64,
+    token: u64,
+    revision: u64,
+    #[serde(flatten)]
+    unknown: &'a Unknown,
+}
+
+#[derive(Deserialize)]
+struct Baton {
+    /// Read already, by [`Probe`].
+    #[serde(rename = "version")]
+    _version: IgnoredAny,
     token: u64,
     revision: u64,
     #[serde(flatten)]
@@ -205,76 +216,66 @@ fn redacted_step(piece: Piece<Step>) -> Piece<Step> {
 
 /// The bytes of a session. `size` is a guess at how many.
 pub(super) fn bytes(session: &Session, size: usize) -> Vec<u8> {
-    let mut page = Page::new(size);
-    let baton = Baton {
-        version: VERSION,
-        token: session.token,
-        revision: session.revision,
-        unknown: session.unknown_of_baton.clone(),
-    };
-    page.member("baton", &pretty(&baton, INDENT));
-    page.member("sessionId", &text(&session.id));
-    page.member("name", &text(&session.name));
-    page.member("plan", &text(&session.plan));
-    page.member("status", &text(session.status.as_str()));
-    page.member("startedAt", &text(&session.started_at));
-    page.member("updatedAt", &text(&session.updated_at));
-    page.list("attempts", session.attempts.iter().map(|attempt| attempt.text(DEEPER)));
-    page.member("failure", &pretty(&session.failure, INDENT));
-    page.member("facts", session.facts.text(INDENT));
+    let mut page = Page(Vec::with_capacity(size));
+    page.0.push(b'{');
+    page.baton(session);
+    page.text("sessionId", &session.id);
+    page.text("name", &session.name);
+    page.text("plan", &session.plan);
+    page.text("status", session.status.as_str());
+    page.text("startedAt", &session.started_at);
+    page.text("updatedAt", &session.updated_at);
+    page.list("attempts", session.attempts.iter().map(|attempt| attempt.text(2)));
+    page.member("failure", &session.failure);
+    page.name("facts");
+    page.0.extend_from_slice(session.facts.text(1));
     let withheld = &session.facts.get().withheld;
     if !withheld.is_empty() {
-        page.member("withheld", &pretty(withheld, INDENT));
+        page.member("withheld", withheld);
     }
-    page.list("steps", session.steps.iter().map(|step| step.text(DEEPER)));
+    page.list("steps", session.steps.iter().map(|step| step.text(2)));
     for (name, value) in &session.unknown {
-        page.member(name, &pretty(value, INDENT));
+        page.member(name, value);
     }
-    page.end()
+    page.0.extend_from_slice(b"\n}");
+    page.0
 }
 
-const INDENT: &str = "  ";
-const DEEPER: &str = "    ";
-
-fn text(text: &str) -> String {
-    pretty(&text, "")
-}
-
-/// An object being written, as serde's pretty printer would write it.
-struct Page(String);
+/// The outermost object being written, laid out as [`pretty`] does.
+struct Page(Vec<u8>);
 
 impl Page {
-    fn new(size: usize) -> Self {
-        let mut page = String::with_capacity(size);
-        page.push('{');
-        Self(page)
-    }
-
     fn name(&mut self, name: &str) {
-        self.0.push_str(if self.0.len() == 1 { "\n  " } else { ",\n  " });
-        self.0.push_str(&text(name));
-        self.0.push_str(": ");
+        let between: &[u8] = if self.0.len() == 1 { b"\n  " } else { b",\n  " };
+        self.0.extend_from_slice(between);
+        pretty(&mut self.0, &name, 0);
+        self.0.extend_from_slice(b": ");
     }
 
-    fn member(&mut self, name: &str, value: &str) {
+    fn member(&mut self, name: &str, value: &impl Serialize) {
         self.name(name);
-        self.0.push_str(value);
+        pretty(&mut self.0, value, 1);
     }
 
-    fn list<'a>(&mut self, name: &str, values: impl Iterator<Item = &'a str>) {
+    fn text(&mut self, name: &str, text: &str) {
+        self.member(name, &text);
+    }
+
+    fn baton(&mut self, session: &Session) {
+        let (token, revision) = (session.token, session.revision);
+        let baton = WrittenBaton { version: VERSION, token, revision, unknown: &session.unknown_of_baton };
+        self.member("baton", &baton);
+    }
+
+    fn list<'a>(&mut self, name: &str, values: impl Iterator<Item = &'a [u8]>) {
         self.name(name);
-        self.0.push('[');
-        let mut before = "\n    ";
+        let mut between: &[u8] = b"[\n    ";
         for value in values {
-            self.0.push_str(before);
-            self.0.push_str(value);
-            before = ",\n    ";
+            self.0.extend_from_slice(between);
+            self.0.extend_from_slice(value);
+            between = b",\n    ";
         }
-        self.0.push_str(if before.starts_with(',') { "\n  ]" } else { "]" });
-    }
-
-    fn end(mut self) -> Vec<u8> {
-        self.0.push_str("\n}");
-        self.0.into_bytes()
+        let end: &[u8] = if between.starts_with(b"[") { b"[]" } else { b"\n  ]" };
+        self.0.extend_from_slice(end);
     }
 }

@@ -214,6 +214,11 @@ pub struct Actor {
 }
 
 impl Actor {
+    /// Somebody of whom no more is known.
+    pub fn new(pid: u32, token: u64, outcome: AttemptOutcome) -> Self {
+        Self { pid, host: None, user: None, token, outcome }
+    }
+
     /// The holder of a lock.
     pub fn of(held: &Held) -> Self {
         let record = held.record();

@@ -59,6 +59,7 @@ mod facts;
 mod machine;
 mod migrate;
 mod model;
+pub mod onboard;
 mod pieces;
 mod store;
 mod swap;

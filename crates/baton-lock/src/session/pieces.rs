@@ -4,16 +4,18 @@
 //! that was made of each of them: copying and writing a session costs what moving its bytes costs.
 
 use std::fmt;
+use std::io::{self, Write};
 use std::sync::{Arc, OnceLock};
 
 use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::ser::{Formatter, Serializer};
 
 /// A value that never changes, and its text once it was asked for.
 pub(super) struct Piece<T>(Arc<Inner<T>>);
 
 struct Inner<T> {
     value: T,
-    text: OnceLock<Box<str>>,
+    text: OnceLock<Box<[u8]>>,
 }
 
 impl<T> Piece<T> {
@@ -27,18 +29,97 @@ impl<T> Piece<T> {
 }
 
 impl<T: Serialize> Piece<T> {
-    /// The value as pretty JSON whose lines, but for the first, are indented by `indent`, which is always the same for one type.
-    pub(super) fn text(&self, indent: &str) -> &str {
-        self.0.text.get_or_init(|| pretty(&self.0.value, indent).into())
+    /// The value as [`pretty`] writes it at `depth`, which is always the same for one type.
+    pub(super) fn text(&self, depth: usize) -> &[u8] {
+        self.0.text.get_or_init(|| {
+            let mut text = Vec::with_capacity(256);
+            pretty(&mut text, &self.0.value, depth);
+            text.into()
+        })
     }
 }
 
-/// Pretty JSON within a document that is indented already. In JSON a line break is never part of a string, so that each
-/// one there is stands between two lines.
-pub(super) fn pretty(value: &impl Serialize, indent: &str) -> String {
+/// Adds a value as pretty JSON, two blanks for each level, within a document at whose level `depth` it stands.
+pub(super) fn pretty(out: &mut Vec<u8>, value: &impl Serialize, depth: usize) {
+    let layout = Layout { depth, is_empty: true };
     // Only maps with keys that are not strings and failing writers can make this fail; there are none here.
-    let text = serde_json::to_string_pretty(value).unwrap_or_default();
-    text.replace('\n', &format!("\n{indent}"))
+    let _ = value.serialize(&mut Serializer::with_formatter(out, layout));
+}
+
+/// serde's pretty layout, but for the level at which it begins.
+struct Layout {
+    depth: usize,
+    /// Of the array or object that was begun last.
+    is_empty: bool,
+}
+
+impl Layout {
+    fn begin(&mut self, out: &mut (impl Write + ?Sized), bracket: &[u8]) -> io::Result<()> {
+        self.depth += 1;
+        self.is_empty = true;
+        out.write_all(bracket)
+    }
+
+    fn end(&mut self, out: &mut (impl Write + ?Sized), bracket: &[u8]) -> io::Result<()> {
+        self.depth -= 1;
+        if !self.is_empty {
+            self.line(out)?;
+        }
+        self.is_empty = false;
+        out.write_all(bracket)
+    }
+
+    fn item(&self, out: &mut (impl Write + ?Sized), first: bool) -> io::Result<()> {
+        if !first {
+            out.write_all(b",")?;
+        }
+        self.line(out)
+    }
+
+    fn line(&self, out: &mut (impl Write + ?Sized)) -> io::Result<()> {
+        out.write_all(b"\n")?;
+        (0..self.depth).try_for_each(|_| out.write_all(b"  "))
+    }
+}
+
+impl Formatter for Layout {
+    fn begin_array<W: Write + ?Sized>(&mut self, out: &mut W) -> io::Result<()> {
+        self.begin(out, b"[")
+    }
+
+    fn end_array<W: Write + ?Sized>(&mut self, out: &mut W) -> io::Result<()> {
+        self.end(out, b"]")
+    }
+
+    fn begin_array_value<W: Write + ?Sized>(&mut self, out: &mut W, first: bool) -> io::Result<()> {
+        self.item(out, first)
+    }
+
+    fn end_array_value<W: Write + ?Sized>(&mut self, _out: &mut W) -> io::Result<()> {
+        self.is_empty = false;
+        Ok(())
+    }
+
+    fn begin_object<W: Write + ?Sized>(&mut self, out: &mut W) -> io::Result<()> {
+        self.begin(out, b"{")
+    }
+
+    fn end_object<W: Write + ?Sized>(&mut self, out: &mut W) -> io::Result<()> {
+        self.end(out, b"}")
+    }
+
+    fn begin_object_key<W: Write + ?Sized>(&mut self, out: &mut W, first: bool) -> io::Result<()> {
+        self.item(out, first)
+    }
+
+    fn begin_object_value<W: Write + ?Sized>(&mut self, out: &mut W) -> io::Result<()> {
+        out.write_all(b": ")
+    }
+
+    fn end_object_value<W: Write + ?Sized>(&mut self, _out: &mut W) -> io::Result<()> {
+        self.is_empty = false;
+        Ok(())
+    }
 }
 
 impl<T> Clone for Piece<T> {
@@ -72,17 +153,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn line_breaks_in_strings_are_not_indented() {
-        let value = json!({ "a": "x\ny", "b": [1] });
-        let text = pretty(&value, "    ");
-        assert_eq!(text, "{\n      \"a\": \"x\\ny\",\n      \"b\": [\n        1\n      ]\n    }");
-        assert_eq!(serde_json::from_str::<serde_json::Value>(&text).expect("JSON"), value);
+    fn layout_is_that_of_pretty_json_at_any_depth() {
+        let value =
+            json!({ "a": "x\ny", "b": [1, [], {}, [[2]]], "c": { "d": null, "e": { "f": {} } }, "g": {} });
+        let expected = serde_json::to_string_pretty(&value).expect("JSON");
+        for depth in 0..3 {
+            let mut text = Vec::new();
+            pretty(&mut text, &value, depth);
+            // In JSON a line break is never part of a string.
+            assert_eq!(
+                String::from_utf8_lossy(&text),
+                expected.replace('\n', &format!("\n{}", "  ".repeat(depth)))
+            );
+        }
     }
 
     #[test]
     fn copy_of_a_piece_shares_its_text() {
         let piece = Piece::new("x");
         let copy = piece.clone();
-        assert_eq!(piece.text("").as_ptr(), copy.text("").as_ptr());
+        assert_eq!(piece.text(1).as_ptr(), copy.text(1).as_ptr());
     }
 }

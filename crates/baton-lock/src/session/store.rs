@@ -198,7 +198,7 @@ impl Store {
 }
 
 /// Spelled alike, or the same name in the same directory.
-fn is_same_path(one: &Path, other: &Path) -> bool {
+pub(super) fn is_same_path(one: &Path, other: &Path) -> bool {
     if one == other {
         return true;
     }
@@ -216,11 +216,11 @@ pub(super) fn read(
     access: Access,
 ) -> Result<Option<(Session, Current, usize)>, Error> {
     let Some((current, bytes)) = file.read(access)? else { return Ok(None) };
-    let session = document::parse(&bytes).map_err(|fault| Error::of_fault(fault, &file.path()))?;
+    let session = document::parse(&bytes).map_err(|fault| Error::of_fault(fault, file.path()))?;
     Ok(Some((session, current, bytes.len())))
 }
 
 /// Is it only that the directory isn't there?
-fn is_missing(error: &crate::Error) -> bool {
+pub(super) fn is_missing(error: &crate::Error) -> bool {
     matches!(error, crate::Error::Io { source, .. } if source.kind() == std::io::ErrorKind::NotFound)
 }

@@ -193,9 +193,6 @@ impl Writer {
         if bytes.len() > MAX_SIZE {
             return Err(Error::TooLarge { path: self.store.path().to_owned(), size: bytes.len() });
         }
-        if !self.file.is_directory_still_named() {
-            return Err(self.directory_moved());
-        }
         match self.replace(held, &bytes)? {
             Replacement::Done(current) => {
                 self.install(session, current, bytes.len());
@@ -227,6 +224,9 @@ impl Writer {
 
     /// The name doesn't mean the file that it did.
     fn explain(&self, held: &Held, bytes: &[u8]) -> Result<Replacement, Error> {
+        if !self.file.is_directory_still_named() {
+            return Err(self.directory_moved());
+        }
         let Some((found, _, _)) = store::read(&self.file, Access::Read)? else {
             // Somebody deleted it. What it said is known here.
             self.not_lost(held)?;

@@ -202,6 +202,32 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_seeded_secret_is_in_the_file(
+        before in any::<String>(), after in any::<String>(), secret in "[A-Z][A-Za-z0-9]{29}Q", form in 0..6_usize,
+        named in any::<bool>(),
+    ) {
+        let form = ["API_KEY=@", "--token @", "Bearer @", "https://u:@@h/?sig=@&n=1#@", "ghp_@", "{\"password\": \"@\"}"][form];
+        // Known exactly, it needs no form.
+        let form = if named { "@" } else { form };
+        let secrets = if named { Secrets::new([secret.as_str()]) } else { Secrets::default() };
+        let text = format!("{before} {} {after}", form.replace('@', &secret));
+        let context = Context { at: at(0), secrets: &secrets };
+        let session = super::after(&[fresh(1, &["a", "b"]), Event::step_started("a")]);
+        let done = next(Some(&session), &Event::step_completed("a", [("k", text.as_str()), ("api_key", "x")]), &context);
+        let session = next(done.as_ref().ok(), &Event::step_started("b"), &context).expect("legal");
+        let failed = next(Some(&session), &Event::step_failed("b", text, Cause::Error), &context).expect("legal");
+        prop_assert_eq!(failed.fact("k").map(|fact| matches!(fact, Fact::Withheld(_))), Some(true));
+        let bytes = document::bytes(&failed, 0);
+        // The first half of it would be as bad.
+        let half = &secret.as_bytes()[..16];
+        prop_assert!(!bytes.windows(half.len()).any(|window| window == half));
+    }
+}
+
 /// The sequences above would prove nothing if they led nowhere.
 #[test]
 fn random_sequences_reach_every_status() {
