@@ -29,7 +29,7 @@ pub(super) fn lines(text: &str) -> String {
 }
 
 /// Without `ESC [ … letter`, which sets colours and moves the cursor.
-fn without_sequences(text: &str) -> String {
+pub(super) fn without_sequences(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(at) = rest.find("\x1b[") {

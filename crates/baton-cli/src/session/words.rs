@@ -5,6 +5,8 @@ use std::time::{Duration, SystemTime};
 use baton_lock::session::{AttemptOutcome, Purpose, Session, Status, StepStatus};
 use baton_lock::{clock, escape, redact};
 
+use super::harmless;
+
 /// The longest path that Linux knows, in bytes.
 const MAX_PATH: usize = 4096;
 
@@ -79,20 +81,22 @@ pub(super) fn time_ago(text: &str) -> String {
     }
 }
 
-/// A length of time, with tenths where they say something.
+/// A length of time, as finely as it says something.
 pub(super) fn spell(milliseconds: u64) -> String {
-    if milliseconds < 10_000 {
-        return format!("{}.{} s", milliseconds / 1000, milliseconds % 1000 / 100);
+    match milliseconds {
+        0..1000 => format!("{milliseconds} ms"),
+        1000..10_000 => format!("{}.{} s", milliseconds / 1000, milliseconds % 1000 / 100),
+        _ => clock::spell(Duration::from_millis(milliseconds)),
     }
-    clock::spell(Duration::from_millis(milliseconds))
 }
 
-/// A text from a file, as long as any that we write there may be, escaped.
+/// A text from a file, as long as any that we write there may be, escaped; without the colours that a message may have from
+/// what a step printed.
 pub(super) fn shown(text: &str) -> String {
-    escape::text(&cut(text, redact::MAX_TEXT_CHARS)).into_owned()
+    escape::text(&harmless::without_sequences(&cut(text, redact::MAX_TEXT_CHARS))).into_owned()
 }
 
-/// A path from a file, as long as any may be, escaped.
+/// A path or a value from a file, as long as any path may be, escaped.
 pub(super) fn path(text: &str) -> String {
     escape::text(&cut(text, MAX_PATH)).into_owned()
 }
@@ -124,10 +128,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn short_times_have_tenths() {
+    fn short_times_are_told_finely() {
         assert_eq!(
             [0, 40, 1_250, 9_999, 10_000, 125_000].map(spell),
-            ["0.0 s", "0.0 s", "1.2 s", "9.9 s", "10 s", "2 min 5 s"]
+            ["0 ms", "40 ms", "1.2 s", "9.9 s", "10 s", "2 min 5 s"]
         );
     }
 

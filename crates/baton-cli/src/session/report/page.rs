@@ -27,9 +27,9 @@ impl Page {
         self
     }
 
-    /// Adds text, or a part of the value of an attribute in double quotes.
+    /// Adds text without colours, or a part of the value of an attribute in double quotes.
     pub(super) fn text(&mut self, text: &str) -> &mut Self {
-        self.escaped(&escape::text(&words::cut(text, MAX_TEXT)))
+        self.escaped(&escape::text(&harmless::without_sequences(&words::cut(text, MAX_TEXT))))
     }
 
     /// Adds text with its line feeds and tabs. It is not cut: the caller has.

@@ -1,6 +1,6 @@
 //! The parts of the page, in their order: what it is, how it stands, what to do, and then how it came there.
 
-use baton_lock::session::Status;
+use baton_lock::session::{Purpose, Status};
 
 use super::chart::{self, word};
 use super::layout::{Layout, MAX_BANDS};
@@ -126,8 +126,14 @@ fn lead(shown: &Shown) -> String {
             None => format!("The runner of attempt {} was killed between two steps.", run.number),
         },
         _ if session.status() == Status::Complete => "All steps are done.".to_owned(),
+        _ if is_undone(shown) => "What it had done was taken back.".to_owned(),
         _ => "It is not finished.".to_owned(),
     }
+}
+
+fn is_undone(shown: &Shown) -> bool {
+    let last = shown.story.runs.last().filter(|run| run.end == RunEnd::Complete);
+    last.and_then(|run| run.actor.as_ref()).is_some_and(|actor| actor.purpose == Purpose::Undo)
 }
 
 fn time_line(page: &mut Page, shown: &Shown, made: &str) {

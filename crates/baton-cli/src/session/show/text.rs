@@ -90,7 +90,7 @@ fn steps(shown: &Shown) -> Vec<Vec<String>> {
 
 fn facts(shown: &Shown) -> Vec<Vec<String>> {
     let row = |(key, fact): (&str, Fact)| {
-        let value = words::shown(fact.shown());
+        let value = words::path(fact.shown());
         let note = if matches!(fact, Fact::Withheld(_)) { "  (withheld: it may be a secret)" } else { "" };
         vec![words::shown(key), format!("{value}{note}")]
     };

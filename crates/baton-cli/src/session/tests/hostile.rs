@@ -6,7 +6,7 @@ use super::*;
 
 /// Markup, a terminal sequence, a forged line, a changed direction, and much of it.
 pub(super) fn hostile() -> String {
-    format!("<script>alert(1)</script>\x1b[2J\nbaton: forged\u{202e}\"'&amp;{}", "x".repeat(100_000))
+    format!("<script>alert(1)</script>\x1b[2J\x07\nbaton: forged\u{202e}\"'&amp;{}", "x".repeat(100_000))
 }
 
 /// A job whose session, history and log were written by somebody hostile.
