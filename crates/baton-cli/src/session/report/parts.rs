@@ -50,8 +50,11 @@ fn title(page: &mut Page, shown: &Shown) {
     page.raw("<header>\n<p class=\"kind\">Session</p>\n<h1>")
         .text(session.name())
         .raw(" <span class=\"badge\">");
-    let standing = standing_word(shown);
-    word(page, signs::of_session(session.status()), standing);
+    let sign = match &shown.runner {
+        Runner::Somebody(_) => signs::of_run(RunEnd::Running),
+        _ => signs::of_session(session.status()),
+    };
+    word(page, sign, standing_word(shown));
     page.raw("</span></h1>\n<dl class=\"sums\">");
     let (done, all) = (words::done(session), session.steps().len());
     sum(page, "Steps done", &format!("{done} of {all}"));

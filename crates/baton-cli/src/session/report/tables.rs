@@ -71,6 +71,7 @@ fn attempt(page: &mut Page, run: &Run, before: Option<&Run>) {
     page.raw("</td><td role=\"cell\" data-label=\"Took\">");
     match run.begun.as_deref().zip(run.ended.as_deref()).and_then(|(from, to)| between(from, to)) {
         Some(took) => page.text(&words::spell(took)),
+        None if run.end == RunEnd::Running => page.raw("<span class=\"more\">not ended</span>"),
         None => page.raw("<span class=\"more\">not known</span>"),
     };
     page.raw("</td><td role=\"cell\" data-label=\"Run by\">");
