@@ -10,6 +10,10 @@ use clap::{ArgAction, Args as Group, Parser, Subcommand};
 
 use crate::time;
 
+mod session;
+
+pub use session::*;
+
 /// One runner at a time, never a stale lock, and the next one is told how the last one ended.
 #[derive(Debug, Parser)]
 #[command(name = "baton", version, max_term_width = 110, after_help = EXAMPLES)]
@@ -49,6 +53,8 @@ pub enum Verb {
     Apply(ApplyArgs),
     /// Take back what the steps of a plan have done, in reverse
     Undo(UndoArgs),
+    /// Look at the sessions of jobs: list, show, log, report, export; reset one
+    Session(SessionArgs),
 }
 
 /// Which lock.

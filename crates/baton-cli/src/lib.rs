@@ -13,8 +13,7 @@
 //! | [`plain_file`] | files of the state directory, and nothing else of their name |
 //! | [`history`] | what happened in each attempt of a job |
 //! | [`plan`] | plan files |
-//! | [`plan`] | plan files |
-//! | [`run`], [`status`], [`wait`], [`apply`] | the verbs |
+//! | [`run`], [`status`], [`wait`], [`apply`], [`session`] | the verbs |
 #![forbid(unsafe_code)]
 
 pub mod apply;
@@ -29,6 +28,7 @@ pub mod notice;
 pub mod plain_file;
 pub mod plan;
 pub mod run;
+pub mod session;
 pub mod status;
 pub mod time;
 pub mod wait;
@@ -78,5 +78,6 @@ fn obey(args: Args) -> u8 {
         Verb::Wait(args) => wait::wait(&args),
         Verb::Apply(args) => apply::apply(&args),
         Verb::Undo(args) => apply::undo(&args),
+        Verb::Session(args) => session::session(&args),
     }
 }

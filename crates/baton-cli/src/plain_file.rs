@@ -54,6 +54,7 @@ fn check(kind: FileType) -> io::Result<()> {
 #[cfg(test)]
 pub(crate) mod tests {
     use std::os::unix::fs::symlink;
+    use std::os::unix::net::UnixListener;
 
     use super::*;
 
@@ -66,12 +67,17 @@ pub(crate) mod tests {
     #[test]
     fn what_is_no_regular_file_is_named_and_not_opened() {
         let place = tempfile::tempdir().expect("a directory");
-        let [file, link, fifo] = ["file", "link", "fifo"].map(|name| place.path().join(name));
+        let [file, link, fifo, socket] =
+            ["file", "link", "fifo", "socket"].map(|name| place.path().join(name));
         fs::write(&file, "x").expect("written");
         symlink(&file, &link).expect("linked");
         make_fifo(&fifo);
+        // Opening it would fail with a message of its own.
+        let _listener = UnixListener::bind(&socket).expect("bound");
         assert!(open(&file).is_ok());
-        for (path, what) in [(&*link, "symbolic link"), (&fifo, "FIFO"), (place.path(), "directory")] {
+        let no_files =
+            [(&*link, "symbolic link"), (&fifo, "FIFO"), (&socket, "socket"), (place.path(), "directory")];
+        for (path, what) in no_files {
             let told = open(path).expect_err("refused").to_string();
             assert!(told.contains(what), "{told}");
         }

@@ -7,6 +7,7 @@ use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use baton_lock::{escape, state_dir};
+use serde_json::Value;
 
 use super::{Entry, MAX_SIZE};
 use crate::json::SCHEMA;
@@ -43,34 +44,55 @@ impl History {
     ///
     /// If a part is there and can't be read, or is no regular file; it is not opened then.
     pub fn load(state: &Path, name: &str) -> Result<Self, ReadError> {
-        let mut history = Self::default();
-        for rotated in [true, false] {
-            let path = super::directory(state).join(super::file_name(name, rotated));
-            let bytes = state_dir::check_name(name)
-                .map_err(io::Error::other)
-                .and_then(|()| read(&path))
-                .map_err(|source| ReadError { path, source })?;
-            history.add(&bytes);
+        Ok(Self::parse(&content(state, name)?))
+    }
+
+    /// Reads the lines as JSON objects, with all their members and whatever their schema; and how many lines are none.
+    ///
+    /// # Errors
+    ///
+    /// As [`load`](Self::load).
+    pub fn documents(state: &Path, name: &str) -> Result<(Vec<Value>, usize), ReadError> {
+        let bytes = content(state, name)?;
+        let (mut documents, mut unreadable) = (Vec::new(), 0);
+        for line in lines(&bytes) {
+            match serde_json::from_slice::<Value>(line) {
+                Ok(document) if document.is_object() => documents.push(document),
+                _ => unreadable += 1,
+            }
         }
-        Ok(history)
+        Ok((documents, unreadable))
     }
 
     /// Reads lines.
     pub fn parse(bytes: &[u8]) -> Self {
         let mut history = Self::default();
-        history.add(bytes);
-        history
-    }
-
-    fn add(&mut self, bytes: &[u8]) {
-        for line in bytes.split(|&byte| byte == b'\n').filter(|line| !line.trim_ascii().is_empty()) {
+        for line in lines(bytes) {
             match serde_json::from_slice::<Entry>(line) {
-                Ok(entry) if entry.schema == SCHEMA => self.entries.push(entry),
-                _ if is_newer(line) => self.newer += 1,
-                _ => self.unreadable += 1,
+                Ok(entry) if entry.schema == SCHEMA => history.entries.push(entry),
+                _ if is_newer(line) => history.newer += 1,
+                _ => history.unreadable += 1,
             }
         }
+        history
     }
+}
+
+fn lines(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+    bytes.split(|&byte| byte == b'\n').filter(|line| !line.trim_ascii().is_empty())
+}
+
+/// Both parts, the older one first.
+fn content(state: &Path, name: &str) -> Result<Vec<u8>, ReadError> {
+    let mut bytes = Vec::new();
+    for rotated in [true, false] {
+        let path = super::directory(state).join(super::file_name(name, rotated));
+        let part = state_dir::check_name(name).map_err(io::Error::other).and_then(|()| read(&path));
+        bytes.extend(part.map_err(|source| ReadError { path, source })?);
+        // A part that was cut off spoils none of the next one's lines.
+        bytes.push(b'\n');
+    }
+    Ok(bytes)
 }
 
 /// Is it an object whose `schema` is greater than ours? Then its members can mean anything.
