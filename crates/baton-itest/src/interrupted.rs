@@ -122,9 +122,9 @@ impl Call {
         self.name == "unlinkat" && self.text.contains(&format!(">, \"{beginning}"))
     }
 
-    /// Has `strace` written that about it?
-    pub fn says(&self, words: &str) -> bool {
-        self.text.contains(words)
+    /// Is it the system call of that name?
+    pub fn is(&self, name: &str) -> bool {
+        self.name == name
     }
 
     /// The command of a puppet that dies before this call.

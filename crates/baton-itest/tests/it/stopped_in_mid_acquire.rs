@@ -5,15 +5,15 @@
 //! 7) and without the undo of a failed step 7: tokens that fall, one that is stuck at its own lock, a false *recovered* or *fresh*.
 //! In flock naming the undo left a record that replaced a released one as if its holder had died.
 
-use baton_itest::answers::{must_be_fresh, must_hold};
+use baton_itest::answers::{must_be_busy, must_be_fresh, must_hold};
 use baton_itest::bystander::Bystander;
 use baton_itest::interrupted::{self, Call};
 use baton_itest::places::temporary;
 use baton_itest::puppet::Puppet;
 use baton_itest::scene::{Left, SCENES, Scene};
 use baton_itest::skip::skip;
-use baton_lock::{Attempt, Held, Naming, Outcome};
-use serde_json::Value;
+use baton_lock::{Attempt, Held, Integrity, Naming, Outcome, State};
+use serde_json::{Value, json};
 use std::fs;
 use std::path::Path;
 
@@ -101,6 +101,7 @@ fn one_stop(scene: Scene, call: &Call, deleted: Deleted) {
     assert!(answer["error"].is_null(), "{answer}, {what}");
     if let Some(second) = second {
         assert!(answer["busy"].is_object(), "two hold it: {answer}, {what}");
+        assert_eq!(second.verify().expect("told"), Integrity::Intact, "{what}");
         holders.add(&second);
         second.release().expect("released");
         holders.add_answer(&first.tell("try"));
@@ -108,6 +109,8 @@ fn one_stop(scene: Scene, call: &Call, deleted: Deleted) {
         assert!(answer["held"].is_object(), "nobody holds it, and it is stuck: {answer}, {what}");
         holders.add_answer(&answer);
     }
+    let verified = first.tell("verify");
+    assert_eq!(verified, json!({ "intact": true }), "held by one lock of the two: {what}");
     first.tell("release");
     let last = must_hold(&lock);
     holders.add(&last);
@@ -137,6 +140,55 @@ fn who_is_stopped_at_any_call_while_a_file_is_deleted_neither_joins_another_hold
 #[test]
 fn who_is_stopped_at_any_call_in_flock_naming_while_a_file_is_deleted_neither_joins_nor_blocks() {
     stop_at_every_call(Naming::Flock);
+}
+
+/// History: of two who judge one departed record, on two guards, the slower one exchanges the faster one's record against its own for a
+/// moment, before it sees what it has got. Should that one be released just then, it is given back as if its holder had died.
+#[test]
+fn departed_record_that_somebody_is_about_to_replace_is_left_to_that_one() {
+    if let Err(reason) = interrupted::is_possible() {
+        return skip(&reason);
+    }
+    for scene in SCENES.into_iter().filter(|scene| matches!(scene.left, Left::Dead | Left::DeadAncestor)) {
+        let calls = calls_of(scene);
+        // The record's, not that of a guard which has to be created first.
+        let written = calls.iter().rfind(|call| call.is("fchmod")).expect("it is written");
+        let place = temporary();
+        let path = place.path().join("a.lock");
+        let dead = scene.set(&path);
+        let mut first = stopped_after(written, scene, &path);
+        Deleted::Guard.delete(scene, &path);
+        let lock = scene.lock(&path);
+        let expected = if scene.naming == Naming::Flock { State::ForeignFlock } else { State::Acquiring };
+        assert_eq!(must_be_busy(&lock).state, expected, "{scene:?}");
+        first.resume();
+        let answer = first.answer().expect("it goes on");
+        assert_eq!(answer["held"]["previous"]["pid"], json!(dead), "{scene:?}: {answer}");
+        first.tell("release");
+        must_be_fresh(&lock).release().expect("released");
+    }
+}
+
+#[test]
+fn who_is_stopped_at_any_call_never_holds_beside_one_of_the_other_naming() {
+    if let Err(reason) = interrupted::is_possible() {
+        return skip(&reason);
+    }
+    let [record, flock] = [Naming::Record, Naming::Flock].map(|naming| Scene { naming, left: Left::Nothing });
+    for (scene, other) in [(record, flock), (flock, record)] {
+        for call in &calls_of(scene) {
+            let place = temporary();
+            let path = place.path().join("a.lock");
+            let mut first = stopped_after(call, scene, &path);
+            // Refused, busy or held: it depends on how far the first one has come.
+            let second = other.lock(&path).try_lock();
+            first.resume();
+            let answer = first.answer().expect("it goes on");
+            let holders =
+                usize::from(matches!(second, Ok(Attempt::Held(_)))) + usize::from(answer["held"].is_object());
+            assert_eq!(holders, 1, "{scene:?}, {call:?}: {answer}, {second:?}");
+        }
+    }
 }
 
 /// History: each record of flock naming replaces a released one, and was left as it was when step 7 failed: the next one was told of

@@ -117,23 +117,27 @@ fn wait_until_a_deadline_ends_busy_not_before_it_whoever_holds_the_lock() {
         let place = temporary();
         let path = place.path().join("a.lock");
         let keeper = keep(&path);
-        let lock = Lock::options().naming(naming).open(&path).expect("a path");
-        let deadline = Instant::now() + SOON;
-        let attempt = lock.lock_until(deadline).expect("no error");
-        let Attempt::Busy(holder) = attempt else { panic!("held beside another: {attempt:?}") };
-        assert!(Instant::now() >= deadline, "{}", holder.reason());
-        assert!(!holder.is_obtainable(), "{}", holder.reason());
+        let client = if naming == Naming::Flock { "flock-naming" } else { "baton" };
+        // Before it is told, and so before the deadline less the time to wait.
+        let began = Instant::now();
+        let (mut waiter, waiting) =
+            Puppet::waiting(client, &path, &format!("lock-until {}", SOON.as_millis()));
+        let answer = waiter.answer().expect("it lives");
+        assert!(began.elapsed() >= SOON, "{answer}");
+        assert_eq!(answer["busy"]["state"], waiting["state"], "{answer}");
         drop(keeper);
     }
 }
 
 #[test]
 fn deadline_that_has_passed_is_a_try() {
-    for (_, scene) in BOTH {
+    for (client, scene) in BOTH {
         let place = temporary();
-        let lock = scene.lock(&place.path().join("a.lock"));
-        let Attempt::Held(held) = lock.lock_until(Instant::now()).expect("no error") else { panic!("free") };
-        assert!(matches!(lock.lock_until(Instant::now()), Ok(Attempt::Busy(_))));
+        let path = place.path().join("a.lock");
+        let attempt = scene.lock(&path).lock_until(Instant::now()).expect("no error");
+        let Attempt::Held(held) = attempt else { panic!("not held: {attempt:?}") };
+        let (mut waiter, _) = Puppet::waiting(client, &path, "lock-until 0");
+        assert_eq!(waiter.answer().expect("it lives")["busy"]["state"], "held");
         held.release().expect("released");
     }
 }
