@@ -45,6 +45,8 @@ pub fn without_notice(mut command: Command) -> Command {
     for name in TAKEN_NOTICE_OF {
         command.env_remove(name);
     }
+    // The suite's own, and none of the job's.
+    command.env_remove("BATON_SKIP_LOG");
     command
 }
 
