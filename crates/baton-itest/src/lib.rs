@@ -15,6 +15,7 @@ pub mod contender;
 pub mod fifo;
 pub mod footprint;
 pub mod handwritten;
+pub mod job;
 pub mod oracle;
 pub mod places;
 pub mod programs;

@@ -4,6 +4,7 @@ mod all_declared;
 mod ancestor_failures;
 mod ancestor_loses;
 mod ancestor_meets_baton;
+mod apply_killed;
 mod command_damaged;
 mod command_environment;
 mod command_exit_codes;
