@@ -6,11 +6,12 @@
 //! has, so that they end with the test too.
 
 use crate::programs;
-use crate::stream::{Stream, await_end};
+use crate::stream::{Stream, await_end, await_stop};
 use nix::sys::signal::{self, Signal};
 use nix::unistd::Pid;
 use serde_json::Value;
 use std::ffi::OsStr;
+use std::fs;
 use std::io::Write;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
@@ -328,6 +329,23 @@ impl Running {
         await_end(&self.child);
     }
 
+    /// Kills `baton` and everything in the process groups of its children at once, and waits until `baton` is dead. It is
+    /// stopped for that, so that it starts nobody meanwhile.
+    ///
+    /// # Panics
+    ///
+    /// When that is not possible.
+    #[track_caller]
+    pub fn kill_with_groups(&self) {
+        self.send(Signal::SIGSTOP);
+        await_stop(self.pid());
+        for child in children_of(self.pid()) {
+            // One that has no group of its own yet is in ours; whoever is gone need not be killed.
+            let _ = signal::killpg(Pid::from_raw(child), Signal::SIGKILL);
+        }
+        self.kill_all();
+    }
+
     /// Tells the job its exit code, and waits until all has ended.
     ///
     /// # Panics
@@ -368,6 +386,18 @@ impl Running {
     fn id(&self) -> Pid {
         Pid::from_raw(i32::try_from(self.child.id()).expect("a process id"))
     }
+}
+
+/// The children of a process that starts none now, since it is stopped: none of them is reaped, and so no id is another's.
+fn children_of(pid: u32) -> Vec<i32> {
+    let processes = fs::read_dir("/proc").expect("readable");
+    let ids = processes.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<i32>().ok());
+    ids.filter(|id| {
+        let stat = fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
+        let fields = stat.rsplit_once(") ").map_or("", |(_, fields)| fields);
+        fields.split(' ').nth(1).and_then(|parent| parent.parse().ok()) == Some(pid)
+    })
+    .collect()
 }
 
 impl Drop for Running {

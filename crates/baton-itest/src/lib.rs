@@ -17,6 +17,7 @@ pub mod footprint;
 pub mod handwritten;
 pub mod heir;
 pub mod interrupted;
+pub mod job;
 pub mod kernel_locks;
 pub mod ledger;
 pub mod oracle;

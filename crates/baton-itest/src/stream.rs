@@ -47,14 +47,32 @@ pub fn await_end(child: &Child) {
 /// When it does not get there in time, or there is no such process.
 #[track_caller]
 pub fn await_state(pid: u32, state: char) {
+    await_one_of(pid, &[state]);
+}
+
+/// Waits until a process that was told to stop has stopped, or has ended before and not been reaped.
+///
+/// # Panics
+///
+/// When it does neither in time.
+#[track_caller]
+pub fn await_stop(pid: u32) {
+    await_one_of(pid, &['T', 'Z']);
+}
+
+#[track_caller]
+fn await_one_of(pid: u32, states: &[char]) {
     let start = Instant::now();
     loop {
         let stat = fs::read_to_string(format!("/proc/{pid}/stat")).expect("it lives");
         let fields = stat.rsplit_once(')').expect("behind the name").1;
-        if fields.trim_start().starts_with(state) {
+        if fields.trim_start().starts_with(states) {
             return;
         }
-        assert!(start.elapsed() < PATIENCE, "process {pid} is never in state {state}:{fields}");
+        assert!(
+            start.elapsed() < PATIENCE,
+            "process {pid} is never in one of the states {states:?}:{fields}"
+        );
         thread::yield_now();
     }
 }

@@ -196,6 +196,9 @@ impl<'a> Runner<'a> {
 
     /// Runs a step, again if it is to be tried again, and records what came of it.
     fn run_step(&mut self, step: &Step, reason: Reason) -> Result<StepCame, Failure> {
+        if let Some(signal) = self.settle(step)? {
+            return Ok(StepCame::Interrupted(signal));
+        }
         let before = step::facts(self.session()?);
         let status = self.session()?.step(&step.id).map(|step| step.status);
         if matches!(status, Some(StepStatus::Complete | StepStatus::Skipped)) {
@@ -238,6 +241,31 @@ impl<'a> Runner<'a> {
             notice::warning(&format!("the log {} is not whole: {error}", escape::path(&path)));
         }
         Ok(came)
+    }
+
+    /// Settles what the last runner was killed in, where that is another step than the one to be run: an earlier one whose effect is
+    /// gone, or the only one that was asked for. Two are never in progress; and what was really done is not forgotten.
+    fn settle(&mut self, next: &Step) -> Result<Option<Signal>, Failure> {
+        let Some(id) = self.session()?.step_in_progress().map(|step| step.id.clone()) else {
+            return Ok(None);
+        };
+        if id == next.id {
+            return Ok(None);
+        }
+        let killed = self.plan.step(&id);
+        let answer = match killed {
+            Some(step) if step::question(step, self.session()?) == Question::ThereAfterAll => {
+                self.ask(step, Role::Check)?
+            }
+            _ => Answer::No,
+        };
+        let settled = match answer {
+            Answer::Interrupted(signal) => return Ok(Some(signal)),
+            Answer::Yes => Event::step_completed(&id, Facts::new()),
+            Answer::No => Event::step_reset(&id),
+        };
+        self.record([settled])?;
+        Ok(None)
     }
 
     /// Records the end of a step, and that those have to run again that ran with other facts.

@@ -4,6 +4,7 @@ mod all_declared;
 mod ancestor_failures;
 mod ancestor_loses;
 mod ancestor_meets_baton;
+mod apply_killed;
 mod baton_keeps_exclusion;
 mod command_damaged;
 mod command_environment;
