@@ -329,6 +329,11 @@ impl Running {
         await_end(&self.child);
     }
 
+    /// The process ids of its children, which don't change while they are not reaped.
+    pub fn children(&self) -> Vec<u32> {
+        children_of(self.pid()).into_iter().filter_map(|child| u32::try_from(child).ok()).collect()
+    }
+
     /// Kills `baton` and everything in the process groups of its children at once, and waits until `baton` is dead. It is
     /// stopped for that, so that it starts nobody meanwhile.
     ///

@@ -5,7 +5,7 @@
 //! escaped here.
 
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::lock::Naming;
@@ -153,7 +153,7 @@ impl Observation {
     /// What to do about it: one line without a full stop. Never to delete a file.
     pub fn advice(&self) -> String {
         let command =
-            |verb: &str| format!("`baton {verb}{} {}`", self.naming_flag(), shell_quoted(&self.path));
+            |verb: &str| format!("`baton {verb}{} {}`", self.naming_flag(), escape::shell(&self.path));
         match &self.state {
             State::Free => "nothing holds it; the next `baton run` acquires it".to_owned(),
             State::LeftOver => {
@@ -272,16 +272,6 @@ fn describe_process(process: &Process) -> String {
     line
 }
 
-/// A path as a shell takes it.
-fn shell_quoted(path: &Path) -> String {
-    let text = path.to_string_lossy();
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-+,:@%".contains(c);
-    if !text.is_empty() && text.chars().all(is_plain) {
-        return text.into_owned();
-    }
-    escape::text(&format!("'{}'", text.replace('\'', r"'\''"))).into_owned()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -355,11 +345,5 @@ mod tests {
         let expected = "`/run/a.lock` is held by pid 7 (ci on ci-7) since 2026-01-31T09:30:00.000Z (";
         assert!(reason.starts_with(expected), "{reason}");
         assert!(reason.ends_with("), `deploy prod`, purpose: release 4, token 12"), "{reason}");
-    }
-
-    #[test]
-    fn path_in_an_advice_can_be_pasted_into_a_shell() {
-        assert_eq!(shell_quoted(Path::new("/run/a.lock")), "/run/a.lock");
-        assert_eq!(shell_quoted(Path::new("/a b/it's")), r"'/a b/it'\''s'");
     }
 }

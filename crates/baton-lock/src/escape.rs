@@ -62,6 +62,23 @@ pub fn is_hidden(character: char) -> bool {
         )
 }
 
+/// A path as a shell takes it: quoted where it has to be; characters that can't be shown are escaped all the same.
+///
+/// # Examples
+///
+/// ```
+/// use std::path::Path;
+/// assert_eq!(baton_lock::escape::shell(Path::new("/a b/it's")), r"'/a b/it'\''s'");
+/// ```
+pub fn shell(path: &Path) -> String {
+    let text = path.to_string_lossy();
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-+,:@%".contains(c);
+    if !text.is_empty() && text.chars().all(is_plain) {
+        return text.into_owned();
+    }
+    self::text(&format!("'{}'", text.replace('\'', r"'\''"))).into_owned()
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

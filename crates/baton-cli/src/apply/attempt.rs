@@ -34,12 +34,16 @@ pub(super) fn apply(args: &ApplyArgs) -> Result<u8, Failure> {
     let asked = asked(args, &plan)?;
     let store = Store::named(&plan.name)?;
     under_lock(&plan, &store, &args.waiting, |held| {
-        let writer = open(&store, held, &asked)?;
         let changes = if args.accept_changes { Changes::Accepted } else { Changes::Refused };
         let begin = Beginning { plan: &plan, held, changes };
-        match begin.choose(writer.session(), &asked, args.yes)? {
-            Chosen::Over(code) => Ok(Outcome::Untouched(code)),
-            Chosen::Events(events, only) => {
+        let chosen = open(&store, held, &asked).and_then(|writer| {
+            let chosen = begin.choose(writer.session(), &asked, args.yes)?;
+            Ok((writer, chosen))
+        });
+        match chosen {
+            Err(failure) => Ok(Outcome::Untouched(Err(failure))),
+            Ok((_, Chosen::Over(code))) => Ok(Outcome::Untouched(Ok(code))),
+            Ok((writer, Chosen::Events(events, only))) => {
                 let mut runner = runner(&plan, held, writer, &args.telling, &args.waiting)?;
                 runner.begin(events)?;
                 Ok(Outcome::Done(code_of(runner.run(only.as_deref())?)))
@@ -53,17 +57,24 @@ pub(super) fn undo(args: &UndoArgs) -> Result<u8, Failure> {
     let plan = Plan::load(&args.plan)?;
     let store = Store::named(&plan.name)?;
     under_lock(&plan, &store, &args.waiting, |held| {
-        let writer = store.open(held)?;
-        let Some(todo) = undoing::todo(&plan, writer.session())? else {
+        let found = store.open(held).map_err(Failure::from).and_then(|writer| {
+            let todo = undoing::todo(&plan, writer.session())?;
+            Ok((writer, todo))
+        });
+        let (writer, todo) = match found {
+            Ok(found) => found,
+            Err(failure) => return Ok(Outcome::Untouched(Err(failure))),
+        };
+        let Some(todo) = todo else {
             notice::line(&format!("nothing of `{}` is done, so that there is nothing to undo", plan.name));
-            return Ok(Outcome::Untouched(exit::DONE));
+            return Ok(Outcome::Untouched(Ok(exit::DONE)));
         };
         if !confirmed_undo(&todo, args.yes) {
-            return Err(Failure {
+            return Ok(Outcome::Untouched(Err(Failure {
                 code: exit::DECISION_NEEDED,
                 message: format!("to undo `{}` has to be confirmed: {}", plan.name, todo.join(", ")),
                 hint: Some(format!("`baton undo --yes {}` does it", choice::shown(&plan))),
-            });
+            })));
         }
         let begin = Beginning { plan: &plan, held, changes: Changes::Accepted };
         let mut runner = runner(&plan, held, writer, &args.telling, &args.waiting)?;
@@ -106,7 +117,7 @@ fn code_of(came: Came) -> u8 {
 /// What became of an attempt.
 enum Outcome {
     /// Nothing was changed: the next one is told what this one was.
-    Untouched(u8),
+    Untouched(Result<u8, Failure>),
     Done(u8),
 }
 
@@ -160,13 +171,9 @@ fn end(held: Held, result: Result<Outcome, Failure>) -> Result<u8, Failure> {
         Ok(Integrity::Intact) | Err(_) => {}
     }
     match result {
-        Ok(Outcome::Untouched(code)) => {
+        Ok(Outcome::Untouched(result)) => {
             held.undo();
-            Ok(code)
-        }
-        Err(failure) if failure.code == exit::DECISION_NEEDED => {
-            held.undo();
-            Err(failure)
+            result
         }
         Ok(Outcome::Done(code)) => {
             release(held);

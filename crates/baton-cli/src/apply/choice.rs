@@ -124,7 +124,7 @@ impl Beginning<'_> {
                 exit::CONTENT,
                 format!(
                     "the session of `{name}` was begun with the plan `{}`, not with `{plan}`",
-                    escape::text(recorded)
+                    escape::text(recorded),
                 ),
                 format!(
                     "give one of the two plans another name; if the file was moved, `baton session reset {name}` \
@@ -218,7 +218,7 @@ fn is_confirmed(session: &Session) -> bool {
         || ask::is_confirmed(&format!("{}. Start from the first step all the same?", how_it_stands(session)))
 }
 
-/// The plan's path as it is typed.
+/// The plan's path as a shell takes it.
 pub(super) fn shown(plan: &Plan) -> String {
-    escape::text(&plan.path.to_string_lossy()).into_owned()
+    escape::shell(&plan.path)
 }

@@ -165,8 +165,9 @@ impl<'a> Runner<'a> {
             Question::None(reason) => reason,
             Question::StillThere | Question::ThereAfterAll => match self.ask(step, Role::Check)? {
                 Answer::Interrupted(signal) => return Ok(StepCame::Interrupted(signal)),
-                Answer::No if question == Question::StillThere => Reason::EffectGone,
-                Answer::No => Reason::Killed,
+                // A check that can't be run has found nothing.
+                Answer::No | Answer::Unknown(_) if question == Question::StillThere => Reason::EffectGone,
+                Answer::No | Answer::Unknown(_) => Reason::Killed,
                 Answer::Yes if question == Question::StillThere => {
                     self.teller.left(step, "it is complete, and its check passes");
                     return Ok(StepCame::Done);
@@ -178,10 +179,16 @@ impl<'a> Runner<'a> {
                 }
             },
         };
+        // What can't be asked for want of a fact is no "no": the step's own run says what is missing.
+        let facts = step::facts(self.session()?);
+        if step.interpolated(Role::When, &facts).is_err() {
+            return self.run_step(step, reason);
+        }
         match self.ask(step, Role::When)? {
             Answer::Interrupted(signal) => Ok(StepCame::Interrupted(signal)),
             Answer::No => self.skip(step),
             Answer::Yes => self.run_step(step, reason),
+            Answer::Unknown(fault) => self.fail_unasked(step, reason, &fault),
         }
     }
 
@@ -192,6 +199,21 @@ impl<'a> Runner<'a> {
         self.record(reset.into_iter().chain([Event::step_skipped(&step.id)]))?;
         self.teller.skipped(step, "its `when` says that it does not apply");
         Ok(StepCame::Done)
+    }
+
+    /// Fails a step of which it can't be told whether it applies.
+    fn fail_unasked(&mut self, step: &Step, reason: Reason, fault: &Fault) -> Result<StepCame, Failure> {
+        if let Some(signal) = self.settle(step)? {
+            return Ok(StepCame::Interrupted(signal));
+        }
+        let status = self.session()?.step(&step.id).map(|step| step.status);
+        let is_finished = matches!(status, Some(StepStatus::Complete | StepStatus::Skipped));
+        let reset = is_finished.then(|| Event::step_reset(&step.id));
+        self.record(reset.into_iter().chain([Event::step_started(&step.id)]))?;
+        self.teller.started(step, 1, reason.as_str());
+        let log = self.open_log(step)?;
+        self.fail(step, &format!("its `when`: {}", fault.message), fault.cause, 1, &log)?;
+        Ok(StepCame::Failed)
     }
 
     /// Runs a step, again if it is to be tried again, and records what came of it.
@@ -262,7 +284,7 @@ impl<'a> Runner<'a> {
         let settled = match answer {
             Answer::Interrupted(signal) => return Ok(Some(signal)),
             Answer::Yes => Event::step_completed(&id, Facts::new()),
-            Answer::No => Event::step_reset(&id),
+            Answer::No | Answer::Unknown(_) => Event::step_reset(&id),
         };
         self.record([settled])?;
         Ok(None)
@@ -309,6 +331,7 @@ impl<'a> Runner<'a> {
             self.writer.session().and_then(Session::open_attempt).map_or(0, |attempt| attempt.number);
         let output = Output::create(&self.logs, number, &step.id)
             .map_err(|error| Fault::error(format!("the file for its facts can't be created: {error}")))?;
+        invocation(step, Role::When, facts)?;
         let invocation = invocation(step, Role::Run, facts)?;
         let Some(invocation) = invocation else { return Ok(Facts::new()) };
         let mut command = self.command(step, &invocation);
@@ -346,7 +369,9 @@ impl<'a> Runner<'a> {
         let answer = match finish {
             Ok(Finish::Ended(Ended::Code(0))) => Answer::Yes,
             Ok(Finish::Interrupted(signal)) => Answer::Interrupted(signal),
-            Ok(Finish::Ended(_) | Finish::TimedOut) | Err(_) => Answer::No,
+            Ok(Finish::Ended(_)) => Answer::No,
+            Ok(Finish::TimedOut) => Answer::Unknown(Fault::of(Finish::TimedOut, step, &log)),
+            Err(error) => Answer::Unknown(cannot_start(&invocation, &error)),
         };
         // What the answer was does not depend on the log of it.
         let _ = log.finish();
@@ -427,6 +452,8 @@ enum Answer {
     Yes,
     No,
     Interrupted(Signal),
+    /// It could not be asked.
+    Unknown(Fault),
 }
 
 impl Fault {

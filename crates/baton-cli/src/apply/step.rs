@@ -5,7 +5,7 @@
 //! | complete | passes, or there is none | nothing to do |
 //! | complete | fails | it runs again |
 //! | complete, `always` | is not asked | it runs again |
-//! | in progress: its runner was killed | passes | complete, unless facts it publishes are missing |
+//! | in progress: its runner was killed | passes | complete, unless facts it publishes are missing, or it is `always` |
 //! | in progress | fails, or there is none | it runs again |
 //! | failed, pending | is not asked | it runs |
 //! | skipped | is not asked | `when` is asked again |
@@ -66,7 +66,9 @@ pub(super) fn question(step: &Step, session: &Session) -> Question {
         StepStatus::Pending => Question::None(Reason::NotYet),
         StepStatus::Failed => Question::None(Reason::Failed),
         StepStatus::Skipped => Question::None(Reason::Skipped),
-        StepStatus::Complete if step.repeat == Repeat::Always => Question::None(Reason::Always),
+        StepStatus::Complete | StepStatus::InProgress if step.repeat == Repeat::Always => {
+            Question::None(Reason::Always)
+        }
         StepStatus::Complete if has_check => Question::StillThere,
         StepStatus::Complete => Question::Settled,
         // What it published is recorded with its end: later steps would miss it.

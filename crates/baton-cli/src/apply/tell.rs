@@ -73,7 +73,7 @@ impl Teller {
             is_verbose: args.verbose,
             journal,
             name: plan.name.clone(),
-            plan: escape::text(&plan.path.to_string_lossy()).into_owned(),
+            plan: escape::shell(&plan.path),
             steps: plan.steps.len(),
             attempt: 0,
             has_status: false,
