@@ -18,10 +18,13 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, WaitId, WaitIdOptions, WaitOptions};
 
 use crate::run::job::Ended;
-use crate::run::signals::Caught;
+use crate::run::signals::{Caught, is_ignored};
 
 /// How long a group has to end after it was told to, before it is killed.
 pub(super) const GRACE: Duration = Duration::from_secs(5);
+
+/// How much is read at a time, in buffers: more than a pipe holds, so that nothing of a command that has ended is missed.
+const READS: usize = 16;
 
 /// How often it is looked whether the rest of a group is gone.
 const LOOK: Duration = Duration::from_millis(20);
@@ -108,7 +111,7 @@ impl Group {
                 self.kill_at = None;
             }
             if self.leader_has_ended()? {
-                return self.bury();
+                return self.bury(caught);
             }
             let until = [deadline.filter(|_| self.told.is_none()), self.kill_at].into_iter().flatten().min();
             wait(output, is_open, caught, until)?;
@@ -122,14 +125,29 @@ impl Group {
         while let Some(arrived) = caught.next()? {
             match (arrived.signal, self.told) {
                 (Signal::SIGCHLD | Signal::SIGCONT, _) => {}
-                (Signal::SIGINT, Some(Told::Interrupted(_))) => self.signal(Signal::SIGKILL),
+                // What the caller ignores (`nohup`) arrives all the same, being blocked.
+                (signal, _) if is_ignored(signal) => {}
+                (Signal::SIGINT, Some(Told::Interrupted(_))) => self.kill_now(),
                 (signal @ (Signal::SIGINT | Signal::SIGTERM | Signal::SIGHUP | Signal::SIGQUIT), None) => {
                     self.end(Told::Interrupted(signal), signal);
+                }
+                // It is being ended for its time already; whoever stops it now does not want another try.
+                (
+                    signal @ (Signal::SIGINT | Signal::SIGTERM | Signal::SIGHUP | Signal::SIGQUIT),
+                    Some(Told::TimedOut),
+                ) => {
+                    self.told = Some(Told::Interrupted(signal));
+                    self.signal(signal);
                 }
                 (signal, _) => self.signal(signal),
             }
         }
         Ok(())
+    }
+
+    fn kill_now(&mut self) {
+        self.signal(Signal::SIGKILL);
+        self.kill_at = Some(Instant::now());
     }
 
     fn end(&mut self, why: Told, signal: Signal) {
@@ -153,11 +171,12 @@ impl Group {
     }
 
     /// Sees to it that nothing of a group goes on that was told to end, and reaps its first process.
-    fn bury(&self) -> io::Result<Ended> {
+    fn bury(&mut self, caught: &Caught) -> io::Result<Ended> {
         if self.told.is_some() {
-            let until = self.kill_at.unwrap_or_else(Instant::now);
-            while has_others(self.leader) && Instant::now() < until {
-                std::thread::sleep(LOOK);
+            let is_time_left = |kill_at: Option<Instant>| kill_at.is_some_and(|at| Instant::now() < at);
+            while is_time_left(self.kill_at) && has_others(self.leader) {
+                caught.wait_for(LOOK)?;
+                self.listen(caught)?;
             }
             self.signal(Signal::SIGKILL);
         }
@@ -182,9 +201,11 @@ fn wait(output: &io::PipeReader, is_open: bool, caught: &Caught, until: Option<I
 }
 
 /// Reads what is there. `false`: nobody can write any more.
+///
+/// Not all at once: one who writes without end must not keep us from the clock and from signals.
 fn drain(mut output: &io::PipeReader, watcher: &mut dyn Watcher) -> bool {
     let mut buffer = [0; 16 * 1024];
-    loop {
+    for _ in 0..READS {
         match output.read(&mut buffer) {
             Ok(0) => return false,
             Ok(length) => watcher.output(&buffer[..length]),
@@ -193,6 +214,7 @@ fn drain(mut output: &io::PipeReader, watcher: &mut dyn Watcher) -> bool {
             Err(_) => return false,
         }
     }
+    true
 }
 
 /// Is anybody in the group but its first process, and alive? Asked of `/proc`.

@@ -50,6 +50,8 @@ pub(super) struct Teller {
     attempt: u64,
     /// Whether the last line of the terminal is to be replaced.
     has_status: bool,
+    /// Whether it was said what to type.
+    is_way_told: bool,
     ran: usize,
     left: usize,
     since: std::time::Instant,
@@ -77,6 +79,7 @@ impl Teller {
             steps: plan.steps.len(),
             attempt: 0,
             has_status: false,
+            is_way_told: false,
             ran: 0,
             left: 0,
             since: std::time::Instant::now(),
@@ -157,6 +160,7 @@ impl Teller {
     /// It failed for good: why, the end of its log, and what to type.
     pub(super) fn failed(&mut self, step: &Step, message: &str, cause: FaultCause, number: u32, log: &Log) {
         self.failure_event(step, message, cause, number);
+        self.is_way_told = true;
         self.clear();
         if self.manner == Manner::Json {
             return;
@@ -199,6 +203,7 @@ impl Teller {
     /// An undo failed: why, and the end of its log.
     pub(super) fn not_undone(&mut self, step: &Step, fault: &Fault, log: &Log) {
         let message = baton_lock::redact::failure(&fault.message);
+        self.is_way_told = true;
         self.failure_event(step, &message, fault.cause, 1);
         self.clear();
         if self.manner != Manner::Json {
@@ -220,6 +225,9 @@ impl Teller {
         };
         self.event(Event::AttemptEnded { end, exit_code: code });
         self.clear();
+        if end == End::Interrupted && !self.is_way_told && self.manner != Manner::Json {
+            notice::hint(&format!("`baton apply --resume {}` carries on", self.plan));
+        }
         if !matches!(self.manner, Manner::Terminal | Manner::Lines) {
             return;
         }
@@ -280,8 +288,9 @@ impl Teller {
 
     /// Replaces the last line of the terminal, cut to its width.
     fn status(&mut self, text: &str) {
-        let width =
-            rustix::termios::tcgetwinsize(io::stdout()).map_or(80, |size| usize::from(size.ws_col.max(20)));
+        // A terminal that was never told its size says 0.
+        let width = rustix::termios::tcgetwinsize(io::stdout()).map_or(0, |size| usize::from(size.ws_col));
+        let width = if width == 0 { 80 } else { width.max(20) };
         let cut: String = text.chars().take(width - 1).collect();
         let _ = write!(io::stdout(), "\r{cut}\x1b[K");
         let _ = io::stdout().flush();

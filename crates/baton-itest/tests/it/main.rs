@@ -7,6 +7,7 @@ mod ancestor_meets_baton;
 mod apply_exit_codes;
 mod apply_killed;
 mod apply_resume;
+mod apply_signals;
 mod baton_keeps_exclusion;
 mod command_damaged;
 mod command_environment;
