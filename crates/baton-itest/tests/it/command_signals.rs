@@ -7,6 +7,7 @@ use baton_itest::fifo::Fifo;
 use baton_itest::footprint::names_in;
 use baton_itest::places::temporary;
 use baton_itest::programs::helper;
+use baton_itest::puppet::{in_namespaces, namespaces_are_possible};
 use baton_itest::skip::skip;
 use baton_itest::stream::await_state;
 use baton_itest::terminal::{END, INTERRUPT, QUIT, STOP, Terminal};
@@ -104,6 +105,27 @@ fn signal_that_is_sent_to_baton_reaches_the_job_once() {
     running.send(Signal::SIGTERM);
     assert_eq!(running.says(), format!("TERM {}", running.pid()));
     assert_eq!(running.end().code, Some(7), "its own exit code, since it ended by itself");
+    assert!(next(&lock).is_fresh());
+}
+
+/// History: there the leaders of the session and of the process group can be out of sight and have no id, which ended `baton` at the
+/// first signal, and left its job behind.
+#[test]
+fn signal_reaches_the_job_where_its_session_is_outside_the_pid_namespace() {
+    if let Err(reason) = namespaces_are_possible() {
+        return skip(&reason);
+    }
+    let (_place, lock) = new_lock();
+    let mut running = Running::start(without_notice(in_namespaces(&telling("", &lock))));
+    assert_eq!(running.says(), IN);
+    let inside = running.children();
+    assert_eq!(inside.len(), 1);
+    for signal in [Signal::SIGHUP, Signal::SIGINT, Signal::SIGCONT, Signal::SIGTERM] {
+        kill(inside[0], signal);
+        assert_eq!(running.says(), format!("{} 1", signal.as_str().trim_start_matches("SIG")));
+    }
+    let Ended { code, err, .. } = running.end();
+    assert_eq!((code, err.as_str()), (Some(1), ""), "that of the program around it");
     assert!(next(&lock).is_fresh());
 }
 

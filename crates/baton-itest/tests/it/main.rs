@@ -9,6 +9,7 @@ mod apply_killed;
 mod apply_resume;
 mod apply_signals;
 mod baton_keeps_exclusion;
+mod callers_signals;
 mod command_damaged;
 mod command_environment;
 mod command_exit_codes;
