@@ -102,6 +102,13 @@ pub struct Observation {
     /// The processes that hold its kernel locks, as far as they can be seen from here. Empty where a busy lock was only
     /// tried, not observed.
     pub processes: Vec<Process>,
+    /// Those who wait for it, in the order in which they get it, as their tickets name them; `started` is since when. Empty where the
+    /// lock was only tried. Clients of `flock`, and waiters who could get no ticket, are not among them.
+    pub queue: Vec<Record>,
+    /// Which of them has asked, from 0; `None` if none of them has.
+    pub place: Option<usize>,
+    /// Why the one that has asked has no place in the queue, if it waits without one: it comes in between.
+    pub queueless: Option<String>,
 }
 
 impl Observation {
@@ -283,7 +290,17 @@ mod tests {
             _ => None,
         };
         let path = PathBuf::from("/run/a.lock");
-        Observation { path, naming: Naming::Record, state, record, processes: Vec::new() }
+        let (processes, queue) = (Vec::new(), Vec::new());
+        Observation {
+            path,
+            naming: Naming::Record,
+            state,
+            record,
+            processes,
+            queue,
+            place: None,
+            queueless: None,
+        }
     }
 
     const HOSTILE: &str = r#"{"pid": 7, "startedAt": "2026-01-31T09:30:00.000Z", "command": "a\u001b[2J\nbaton: forged",

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
+use super::cancel::Cancel;
 use super::directory::Directory;
 use super::held::Held;
 use super::judge::{Malformed, Rules};
@@ -179,7 +180,16 @@ impl Options {
     }
 }
 
+fn limit(deadline: Option<Instant>) -> Limit {
+    deadline.map_or(Limit::Never, Limit::At)
+}
+
 impl Lock {
+    #[cfg(feature = "tokio")]
+    pub(crate) fn setup(&self) -> &Arc<Setup> {
+        &self.setup
+    }
+
     /// Names a lock with the default options. Nothing is opened or created until it is acquired or observed.
     ///
     /// # Errors
@@ -207,7 +217,8 @@ impl Lock {
     /// Tries to acquire the lock, without waiting for a holder.
     ///
     /// Where somebody is just acquiring it, looks again for up to 10 ms, to say who it is; for up to 100 ms where the guard was
-    /// deleted and somebody was stopped while judging the record. In flock naming `processes` of a busy answer are empty;
+    /// deleted and somebody was stopped while judging the record. Who waits comes first: where the lock is free and somebody waits
+    /// for it, that one has a second to come, and is passed if it is stopped. In flock naming `processes` of a busy answer are empty;
     /// [`observe`](Self::observe) looks for them.
     ///
     /// # Errors
@@ -215,19 +226,30 @@ impl Lock {
     /// Whatever makes it impossible to tell who holds it, or to hold it; see [`Error`]. Nothing stays changed then, but for a
     /// guard that may have been created.
     pub fn try_lock(&self) -> Result<Attempt, Error> {
-        wait::acquire(&self.setup, Limit::Now, |_| ControlFlow::Continue(()))
+        wait::acquire(&self.setup, Limit::Now, None, None)
     }
 
     /// Acquires the lock, waiting for as long as it takes.
     ///
-    /// The kernel wakes the waiter when a Baton holder ends. No order among waiters is promised.
+    /// # Order
+    ///
+    /// Waiters get the lock in the order in which they came, whichever of these functions they called. One that is killed is
+    /// skipped; one that is stopped is passed when the lock has been free for a second, and gets it after it was continued. Clients
+    /// of `flock`, which don't know of the queue, come in between.
+    ///
+    /// # Waking
+    ///
+    /// The thread sleeps until the kernel wakes it; nothing is looked at in the meantime, no signal handler is installed and no thread is
+    /// started. Where a wait has a deadline or can be given up, a child process sleeps in the kernel in its place: it shares memory
+    /// and descriptors, costs some 20 µs, sends no SIGCHLD, and ends with the wait. `docs/protocol.md` names the three cases in
+    /// which the kernel tells nobody, and the lock is looked at once a second.
     ///
     /// # Errors
     ///
     /// As [`try_lock`](Self::try_lock).
     pub fn lock(&self) -> Result<Held, Error> {
         loop {
-            match wait::acquire(&self.setup, Limit::Never, |_| ControlFlow::Continue(()))? {
+            match wait::acquire(&self.setup, Limit::Never, None, None)? {
                 Attempt::Held(held) => return Ok(held),
                 // Only a caller that breaks off gets this answer without a limit.
                 Attempt::Busy(_) => {}
@@ -235,17 +257,17 @@ impl Lock {
         }
     }
 
-    /// Acquires the lock, waiting until `deadline` at the latest. Looks every 25 ms.
+    /// Acquires the lock, waiting until `deadline` at the latest; otherwise as [`lock`](Self::lock).
     ///
     /// # Errors
     ///
     /// As [`try_lock`](Self::try_lock).
     pub fn lock_until(&self, deadline: Instant) -> Result<Attempt, Error> {
-        wait::acquire(&self.setup, Limit::At(deadline), |_| ControlFlow::Continue(()))
+        wait::acquire(&self.setup, Limit::At(deadline), None, None)
     }
 
     /// Acquires the lock, waiting until `deadline` if there is one. `on_busy` is called once, when the lock is first found
-    /// busy; if it breaks, that is the answer.
+    /// busy and a place in the queue was taken, which is told; if it breaks, that is the answer.
     ///
     /// # Errors
     ///
@@ -255,7 +277,36 @@ impl Lock {
         deadline: Option<Instant>,
         on_busy: impl FnOnce(&Observation) -> ControlFlow<()>,
     ) -> Result<Attempt, Error> {
-        wait::acquire(&self.setup, deadline.map_or(Limit::Never, Limit::At), on_busy)
+        let mut on_busy = Some(on_busy);
+        let mut told = |seen: &Observation| match on_busy.take() {
+            Some(on_busy) => on_busy(seen),
+            None => ControlFlow::Continue(()),
+        };
+        wait::acquire(&self.setup, limit(deadline), None, Some(&mut told))
+    }
+
+    /// Acquires the lock, waiting until `deadline` if there is one, or until it is given up from outside: then the answer is
+    /// busy, and [`Cancel::is_cancelled`] says why. Otherwise as [`lock`](Self::lock).
+    ///
+    /// # Errors
+    ///
+    /// As [`try_lock`](Self::try_lock).
+    pub fn lock_cancellable(&self, deadline: Option<Instant>, cancel: &Cancel) -> Result<Attempt, Error> {
+        wait::acquire(&self.setup, limit(deadline), Some(cancel), None)
+    }
+
+    /// Waits until the lock could be had, or can't be a lock at all, the deadline has passed, or it is given up from outside;
+    /// says what it is then. Takes neither the lock nor a place in the queue. Another one may take it the next moment.
+    ///
+    /// # Errors
+    ///
+    /// As [`observe`](Self::observe).
+    pub fn wait_until_free(
+        &self,
+        deadline: Option<Instant>,
+        cancel: Option<&Cancel>,
+    ) -> Result<Observation, Error> {
+        wait::until_free(&self.setup, deadline, cancel)
     }
 
     /// Says what state the lock is in, disturbing nobody: nothing is created, written or locked.

@@ -14,14 +14,20 @@
 //! | 5 the token | [`token`] |
 //! | 6 publishing | [`publish`] |
 //! | all seven, once | [`acquire`] |
-//! | again and again | [`wait`] |
+//! | again and again, asleep in between | [`wait`], [`doze`] |
+//! | whose turn it is | [`queue`] |
+//! | giving up a wait from outside | [`cancel`] |
 //! | holding and releasing | [`held`] |
 //! | asking without taking | [`observe`] |
 
 mod acquire;
 mod ancestor;
+#[cfg(feature = "tokio")]
+mod asynchronous;
+mod cancel;
 mod companion;
 mod directory;
+mod doze;
 mod guard;
 mod handle;
 mod held;
@@ -29,9 +35,11 @@ mod judge;
 mod naming;
 mod observe;
 mod publish;
+mod queue;
 mod token;
 mod wait;
 
+pub use cancel::Cancel;
 pub use handle::{Lock, Options};
 pub use held::{Held, Integrity, Outcome};
 pub use judge::Malformed;
