@@ -60,6 +60,9 @@ pub fn observation(seen: &Observation) -> Value {
         "advice": seen.advice(),
         "record": seen.record.as_ref().map(record),
         "processes": processes,
+        "queue": seen.queue.iter().map(record).collect::<Vec<_>>(),
+        "place": seen.place.map(|place| place + 1),
+        "queueless": seen.queueless,
     })
 }
 

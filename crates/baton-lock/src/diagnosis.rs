@@ -199,6 +199,15 @@ impl Observation {
         }
     }
 
+    /// The place in the queue of the one that has asked, as a sentence goes on with it; empty if it does not wait.
+    pub fn place_in_words(&self) -> String {
+        match (self.place, &self.queueless) {
+            (Some(place), _) => format!("; number {} of {} who wait", place + 1, self.queue.len()),
+            (None, Some(reason)) => format!("; waits without a place in the queue ({reason})"),
+            (None, None) => String::new(),
+        }
+    }
+
     fn naming_flag(&self) -> &'static str {
         match self.naming {
             Naming::Record => "",

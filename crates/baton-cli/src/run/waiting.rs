@@ -35,12 +35,11 @@ impl Limit {
         }
     }
 
-    /// How much is left of it; `None` if it has no end.
-    pub fn left(self) -> Option<Duration> {
+    /// When it ends; `None` if it has no end, or there is nothing to wait for.
+    pub fn deadline(self) -> Option<Instant> {
         match self {
-            Self::Now => Some(Duration::ZERO),
-            Self::At(deadline) => Some(deadline.saturating_duration_since(Instant::now())),
-            Self::Never => None,
+            Self::At(deadline) => Some(deadline),
+            Self::Now | Self::Never => None,
         }
     }
 }
@@ -66,9 +65,13 @@ pub(crate) fn acquire(lock: &Lock, limit: Limit, notices: Notices) -> Result<Ans
         if own_ancestor.is_some() {
             return ControlFlow::Break(());
         }
+        if notices == Notices::Silenced {
+            return ControlFlow::Continue(());
+        }
+        let place = seen.place_in_words();
         // The record names who acquired it; the process table also knows who has it now.
         let seen = lock.observe().ok().filter(|seen| !seen.is_obtainable()).unwrap_or_else(|| seen.clone());
-        notices.say(&format!("waiting: {}", seen.reason()), None);
+        notices.say(&format!("waiting: {}{place}", seen.reason()), None);
         ticker = Some(Ticker::start(notices));
         ControlFlow::Continue(())
     };

@@ -34,6 +34,7 @@ mod namespaces;
 mod observed_under_load;
 mod one_file_deleted;
 mod places_are_what_they_say;
+mod queue;
 mod session_survives;
 mod stopped_in_mid_acquire;
 mod strangers_in_flock_naming;

@@ -30,6 +30,9 @@ use crate::sys::{self, Access, Awaited, Errno, Handle, Lookout, Range};
 /// How often what the kernel tells nobody is looked at again.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
+/// How long one that has waited longer has to come for a lock that is free: whoever takes longer is stopped.
+const TO_COME: Duration = Duration::from_secs(1);
+
 /// By how much longer each further one is waited for who has waited longer: so that those who pass do it in their order.
 const STAGGER: Duration = Duration::from_millis(20);
 
@@ -76,7 +79,7 @@ impl Doze {
 
     /// Until the last one who comes before has got the lock or is gone; at most for as long as they may take to come for it.
     pub(crate) fn ahead(setup: &Setup, ahead: Ahead) -> Result<Self, Error> {
-        let most = sys::HAND_OVER + STAGGER * u32::try_from(ahead.count).unwrap_or(u32::MAX);
+        let most = TO_COME + STAGGER * u32::try_from(ahead.count).unwrap_or(u32::MAX);
         Self::locked(setup, ahead.nearest, Awaited::NoRange(Range::Holder), Some(most))
     }
 

@@ -42,7 +42,7 @@ pub(crate) use imp::{
     effective_user, file_size_limit, hand_over_at_exec, host_name, process_id, random, real_time,
     unblock_signals_at_exec,
 };
-pub(crate) use lookout::{Awaited, HAND_OVER, Lookout};
+pub(crate) use lookout::{Awaited, Lookout};
 
 /// What a system call answers.
 pub(crate) type Result<T> = std::result::Result<T, Errno>;
