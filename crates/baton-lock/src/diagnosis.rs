@@ -103,12 +103,22 @@ pub struct Observation {
     /// tried, not observed.
     pub processes: Vec<Process>,
     /// Those who wait for it, in the order in which they get it, as their tickets name them; `started` is since when. Empty where the
-    /// lock was only tried. Clients of `flock`, and waiters who could get no ticket, are not among them.
+    /// lock was not observed. Clients of `flock`, and waiters who could get no ticket, are not among them.
     pub queue: Vec<Record>,
-    /// Which of them has asked, from 0; `None` if none of them has.
-    pub place: Option<usize>,
+    /// The place in the queue of the one that has asked; `None` if it does not wait.
+    pub place: Option<Place>,
     /// Why the one that has asked has no place in the queue, if it waits without one: it comes in between.
     pub queueless: Option<String>,
+}
+
+/// A place in the queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Place {
+    /// The first one's is 1.
+    pub number: usize,
+    /// How many wait.
+    pub of: usize,
 }
 
 impl Observation {
@@ -202,7 +212,7 @@ impl Observation {
     /// The place in the queue of the one that has asked, as a sentence goes on with it; empty if it does not wait.
     pub fn place_in_words(&self) -> String {
         match (self.place, &self.queueless) {
-            (Some(place), _) => format!("; number {} of {} who wait", place + 1, self.queue.len()),
+            (Some(Place { number, of }), _) => format!("; number {number} of {of} who wait"),
             (None, Some(reason)) => format!("; waits without a place in the queue ({reason})"),
             (None, None) => String::new(),
         }

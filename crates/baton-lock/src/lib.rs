@@ -28,7 +28,7 @@ pub mod start;
 pub mod state_dir;
 mod sys;
 
-pub use diagnosis::{AncestorState, Observation, State};
+pub use diagnosis::{AncestorState, Observation, Place, State};
 pub use error::{Error, ErrorKind};
 pub use lock::{Attempt, Cancel, Held, Integrity, Lock, Malformed, Naming, Options, Outcome};
 pub use processes::Process;

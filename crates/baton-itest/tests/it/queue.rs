@@ -212,11 +212,11 @@ fn status_and_waiters_see_who_waits_in_which_order() {
     }
     let mut told = None;
     let attempt = lock.lock_with(Some(Instant::now() + Duration::from_secs(60)), |seen| {
-        told = Some((seen.place, seen.queue.len(), seen.place_in_words()));
+        told = Some((seen.place.map(|place| (place.number, place.of)), seen.place_in_words()));
         std::ops::ControlFlow::Break(())
     });
     assert!(matches!(attempt, Ok(Attempt::Busy(_))));
-    assert_eq!(told, Some((Some(3), 4, "; number 4 of 4 who wait".to_owned())));
+    assert_eq!(told, Some((Some((4, 4)), "; number 4 of 4 who wait".to_owned())));
     let [first, second, third] = line.try_into().expect("three");
     first.kill();
     let queue = lock.observe().expect("seen").queue;

@@ -71,7 +71,7 @@ fn waiting(setup: &Setup, directory: &Arc<Directory>, depth: Depth) -> Vec<Recor
         Depth::Processes => Guard::open_to_look(directory, &setup.names, setup.naming).ok().flatten(),
     };
     let queue = guard.and_then(|guard| Queue::open(directory, &setup.names, &guard.stat));
-    queue.map_or_else(Vec::new, |queue| queue.waiting().into_iter().map(|(_, record)| record).collect())
+    queue.map_or_else(Vec::new, |queue| queue.waiting())
 }
 
 /// Errors that are a state of the lock.

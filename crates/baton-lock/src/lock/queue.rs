@@ -21,6 +21,7 @@ use super::directory::Directory;
 use super::handle::Setup;
 use super::judge::is_strangers;
 use super::naming::Names;
+use crate::diagnosis::Place;
 use crate::error::Error;
 use crate::record::{self, Content, Record};
 use crate::sys::{self, Access, Errno, FileId, FileKind, Handle, Range, Stat};
@@ -193,6 +194,11 @@ impl Queue {
         None
     }
 
+    fn is_living(&self, entry: Entry) -> bool {
+        let handle = self.open_ticket(&entry.name());
+        handle.is_some_and(|handle| sys::is_range_locked(&handle, Range::Holder) == Ok(true))
+    }
+
     fn open_ticket(&self, name: &OsStr) -> Option<Handle> {
         let is_one = |stat: &Stat| stat.kind == FileKind::Regular && !is_strangers(stat, &self.guard);
         sys::stat_at(&self.handle, name).ok().filter(is_one)?;
@@ -223,14 +229,14 @@ impl Queue {
     }
 
     /// Those who wait, in their order, as their tickets name them. Nothing is changed.
-    pub(crate) fn waiting(&self) -> Vec<(u64, Record)> {
+    pub(crate) fn waiting(&self) -> Vec<Record> {
         let living = |entry: &Entry| {
             let handle = self.open_ticket(&entry.name())?;
             if sys::is_range_locked(&handle, Range::Holder) != Ok(true) {
                 return None;
             }
             match record::classify(&sys::read_start(&handle, record::MAX_READ).ok()?) {
-                Content::Baton(record) => Some((entry.number, record)),
+                Content::Baton(record) => Some(record),
                 _ => None,
             }
         };
@@ -276,11 +282,13 @@ impl Ticket {
         Err(Error::Unstable { path: path() })
     }
 
-    /// Those who wait, in their order, with this one's place among them, from 0.
-    pub(crate) fn line(&self) -> (Vec<Record>, Option<usize>) {
-        let waiting = self.queue.waiting();
-        let place = waiting.iter().position(|(number, _)| *number == self.number);
-        (waiting.into_iter().map(|(_, record)| record).collect(), place)
+    /// This one's place among those who wait.
+    pub(crate) fn place(&self) -> Place {
+        let living = self.queue.entries().into_iter().filter(|entry| self.queue.is_living(*entry));
+        let numbers: Vec<_> = living.map(|entry| entry.number).collect();
+        // It counts itself even if somebody has taken its ticket away.
+        let before = numbers.iter().filter(|number| **number < self.number).count();
+        Place { number: before + 1, of: numbers.len().max(before + 1) }
     }
 }
 

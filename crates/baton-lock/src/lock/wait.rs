@@ -86,12 +86,12 @@ pub(crate) struct Contender {
     doze: Doze,
     armed: Option<Vec<Handle>>,
     obstacle: Option<Obstacle>,
-    place: Place,
+    place: Standpoint,
 }
 
 /// Whether it waits, and where.
 #[derive(Debug)]
-enum Place {
+enum Standpoint {
     /// It does not wait yet.
     None,
     Ticket(Ticket),
@@ -109,7 +109,7 @@ enum Obstacle {
 
 impl Contender {
     pub(crate) fn new(setup: &Arc<Setup>, sleep: Sleep) -> Self {
-        let (doze, armed, obstacle, place) = (Doze::Not, None, None, Place::None);
+        let (doze, armed, obstacle, place) = (Doze::Not, None, None, Standpoint::None);
         Self { setup: Arc::clone(setup), sleep, doze, armed, obstacle, place }
     }
 
@@ -123,13 +123,13 @@ impl Contender {
             };
             let Some(approach) = approach else { continue };
             let standing = match &self.place {
-                Place::None => Standing::Newcomer,
-                Place::Ticket(ticket) => Standing::Waiter(ticket.number),
-                Place::Outside(_) => Standing::Outside,
+                Standpoint::None => Standing::Newcomer,
+                Standpoint::Ticket(ticket) => Standing::Waiter(ticket.number),
+                Standpoint::Outside(_) => Standing::Outside,
             };
             self.obstacle = Some(match approach.enter(&self.setup, Turn { standing, may_pass })? {
                 Round::Held(held) => {
-                    self.place = Place::None;
+                    self.place = Standpoint::None;
                     return Ok(Some(held));
                 }
                 Round::StartOver => continue,
@@ -149,12 +149,12 @@ impl Contender {
     /// Is somebody else just going through the steps?
     fn may_settle(&self) -> bool {
         matches!(self.obstacle, Some(Obstacle::Guard(_, State::Acquiring, _)))
-            && matches!(self.place, Place::None)
+            && matches!(self.place, Standpoint::None)
     }
 
     /// Takes a place in the queue, if it has none and one is to be had.
     pub(crate) fn queue_up(&mut self) {
-        let (Place::None, Some(obstacle)) = (&self.place, &self.obstacle) else { return };
+        let (Standpoint::None, Some(obstacle)) = (&self.place, &self.obstacle) else { return };
         let (directory, guard) = match obstacle {
             Obstacle::Guard(approach, ..) => (&approach.directory, &approach.guard.stat),
             Obstacle::Record(directory, guard, ..) => (directory, guard),
@@ -162,8 +162,8 @@ impl Contender {
         };
         let record = acquire::record_of(&self.setup, None);
         self.place = match Ticket::take(&self.setup, directory, guard, &record) {
-            Ok(ticket) => Place::Ticket(ticket),
-            Err(error) => Place::Outside(error),
+            Ok(ticket) => Standpoint::Ticket(ticket),
+            Err(error) => Standpoint::Outside(error),
         };
     }
 
@@ -210,9 +210,9 @@ impl Contender {
         let state = if is_foreign { State::ForeignFlock } else { state };
         let mut observation = Observation::of(&self.setup, state, record.map(|record| *record));
         match &self.place {
-            Place::None => {}
-            Place::Ticket(ticket) => (observation.queue, observation.place) = ticket.line(),
-            Place::Outside(error) => observation.queueless = Some(error.in_one_line()),
+            Standpoint::None => {}
+            Standpoint::Ticket(ticket) => observation.place = Some(ticket.place()),
+            Standpoint::Outside(error) => observation.queueless = Some(error.in_one_line()),
         }
         observation
     }
