@@ -12,7 +12,8 @@ fn command_has_no_async_runtime_in_it() {
             .current_dir(env!("CARGO_MANIFEST_DIR"))
             .output()
             .expect("cargo runs");
-        let (text, errors) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        let (text, errors) =
+            (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         assert!(output.status.success() && text.contains("baton-lock v"), "{text}{errors}");
         text.lines().any(|line| line.starts_with("tokio "))
     };

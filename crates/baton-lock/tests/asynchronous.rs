@@ -4,8 +4,8 @@ use std::fs;
 use std::future::Future;
 use std::path::Path;
 use std::pin::pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Waker};
 use std::time::Duration;
 
@@ -35,7 +35,8 @@ fn nothing_is_left(place: &Path) {
     let Attempt::Held(held) = open(place).try_lock().expect("no error") else { panic!("somebody has it") };
     assert_eq!(*held.outcome(), Outcome::Fresh);
     held.release().expect("released");
-    let names: Vec<_> = fs::read_dir(place).expect("a directory").flatten().map(|entry| entry.file_name()).collect();
+    let names: Vec<_> =
+        fs::read_dir(place).expect("a directory").flatten().map(|entry| entry.file_name()).collect();
     assert_eq!(names, ["a.lock.guard"]);
 }
 

@@ -6,12 +6,17 @@
 
 use baton_itest::answers::must_hold;
 use baton_itest::footprint::names_in;
+use baton_itest::interrupted;
 use baton_itest::kernel_locks::{inode, until_unlocked, until_waiting};
 use baton_itest::places::temporary;
 use baton_itest::puppet::Puppet;
 use baton_itest::scene::{Left, Scene};
+use baton_itest::skip::skip;
+use baton_itest::stream::PATIENCE;
 use baton_lock::{Attempt, Naming};
+use rustix::process::Signal;
 use serde_json::{Value, json};
+use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -250,5 +255,84 @@ fn queue_that_is_taken_away_or_can_not_be_made_costs_the_order_only() {
         if is_there_before {
             assert_eq!(std::fs::read_to_string(&queue).expect("there"), "someone's");
         }
+    }
+}
+
+/// A waiter that dies at any of its calls, from taking its place to leaving it, is in nobody's way, and nothing of it stays.
+#[test]
+fn waiter_that_dies_at_any_call_leaves_the_queue_to_the_others() {
+    const SHORT: &str = "lock-until 20";
+    if let Err(reason) = interrupted::is_possible() {
+        return skip(&reason);
+    }
+    for (client, scene) in BOTH {
+        let place = temporary();
+        let path = place.path().join("a.lock");
+        let (holder, _) = Puppet::holding(client, &path);
+        let calls = interrupted::rehearse(&scene.puppet(&path), place.path(), &[SHORT]);
+        for needed in ["mkdirat", "openat", "pwrite64", "renameat2", "unlinkat"] {
+            assert!(calls.iter().any(|call| call.is(needed)), "{needed} in {calls:?}");
+        }
+        drop(holder);
+        for call in calls {
+            let place = temporary();
+            let path = place.path().join("a.lock");
+            let (mut holder, _) = Puppet::holding(client, &path);
+            let mut victim = Puppet::start(call.killing(&scene.puppet(&path), place.path()));
+            victim.tell_and_see(SHORT);
+            assert_eq!(victim.ended().signal(), Some(Signal::KILL.as_raw()), "{client}: {call:?}");
+            let mut next = Puppet::waiting(client, &path, "lock").0;
+            holder.tell("release");
+            must_get_it(&mut next, &format!("{client}: {call:?}"));
+            next.tell("release");
+            must_hold(&scene.lock(&path)).release().expect("released");
+            no_queue_is_left(&path);
+        }
+    }
+}
+
+/// What was written down is compared after another waiter's deadline has passed, which is long after this one lay down to sleep.
+#[test]
+fn waiter_makes_no_call_until_it_is_woken() {
+    const A_WHILE: &str = "lock-until 1500";
+    if let Err(reason) = interrupted::is_possible() {
+        return skip(&reason);
+    }
+    for (holding, order, sleeps_in) in [
+        ("baton", "lock", "flock("),
+        ("baton", LATER, "poll("),
+        ("v1", "lock", "poll("),
+        ("v1", LATER, "poll("),
+    ] {
+        let place = temporary();
+        let (path, notes) = (place.path().join("a.lock"), place.path().join("notes"));
+        let (mut holder, _) = Puppet::holding(holding, &path);
+        let puppet = interrupted::watched(&baton_itest::puppet::command("baton", &path), &notes);
+        let mut waiter = Puppet::start(puppet);
+        assert!(waiter.tell(order)["waiting"].is_object());
+        let written = || std::fs::read_to_string(&notes).expect("readable");
+        // Its last call is the one that it sleeps in; but for its child, which sleeps in the lock.
+        let asleep = || {
+            let text = written();
+            let last = text.rsplit('\n').find(|line| !line.is_empty()).unwrap_or_default();
+            !text.ends_with('\n') && last.contains("flock(")
+                || last.contains(sleeps_in) && !last.contains(") = ")
+        };
+        await_true(&format!("{holding}, {order}: it lies down"), asleep);
+        let mut clock = Puppet::waiting("baton", &path, A_WHILE).0;
+        let before = written();
+        assert!(clock.answer().expect("it lives")["busy"].is_object());
+        assert_eq!(written(), before, "{holding}, {order}");
+        holder.tell("release");
+        must_get_it(&mut waiter, &format!("{holding}, {order}"));
+    }
+}
+
+#[track_caller]
+fn await_true(what: &str, is_so: impl Fn() -> bool) {
+    let limit = Instant::now() + PATIENCE;
+    while !is_so() {
+        assert!(Instant::now() < limit, "{what}");
+        std::thread::yield_now();
     }
 }
