@@ -10,8 +10,8 @@ use baton_lock::session::{
 };
 use baton_lock::{Held, escape};
 
-use super::ask;
 use super::decision::{self, Asked, Changes, Decision, Found, Refusal};
+use crate::ask;
 use crate::exit;
 use crate::failure::Failure;
 use crate::notice;

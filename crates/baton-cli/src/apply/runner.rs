@@ -462,12 +462,7 @@ impl Fault {
     }
 
     fn of(finish: Finish, step: &Step, log: &Log) -> Self {
-        let last = log
-            .last_lines()
-            .into_iter()
-            .rev()
-            .find(|line| !line.trim().is_empty() && !line.starts_with("# "));
-        let last = last.map(|line| format!("; its last words: {line}")).unwrap_or_default();
+        let last = log.last_words().map(|words| format!("; its last words: {words}")).unwrap_or_default();
         match finish {
             Finish::Ended(ended) => Self {
                 message: format!("it {}{last}", holding::how(ended)),
