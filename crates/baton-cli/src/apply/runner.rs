@@ -135,7 +135,7 @@ impl<'a> Runner<'a> {
             return self.ended(End::Complete, Came::Complete);
         }
         self.record([Event::SessionCompleted])?;
-        self.teller.ended(End::Complete, exit::DONE);
+        self.teller.ended(End::Complete, exit::DONE, 0);
         Ok(Came::Complete)
     }
 
@@ -146,7 +146,8 @@ impl<'a> Runner<'a> {
             Came::Failed => exit::STEP_FAILED,
             Came::Interrupted(signal) => exit::of_signal(signal as i32),
         };
-        self.teller.ended(end, code);
+        let to_do = self.session()?.steps().filter(|step| !step.is_finished()).count();
+        self.teller.ended(end, code, to_do);
         Ok(came)
     }
 

@@ -220,7 +220,8 @@ impl Teller {
         }
     }
 
-    pub(super) fn ended(&mut self, end: End, code: u8) {
+    /// `to_do` is how many steps are not finished.
+    pub(super) fn ended(&mut self, end: End, code: u8, to_do: usize) {
         let word = match end {
             End::Complete => "complete",
             End::Failed => "failed",
@@ -239,6 +240,10 @@ impl Teller {
         let line = match end {
             End::Complete if self.purpose == Purpose::Undo => {
                 format!("{GOOD}{}: undone{GOOD:#} ({ran}, {took})", self.name)
+            }
+            End::Complete if to_do > 0 => {
+                let to_do = counted(to_do);
+                format!("{GOOD}{}: done as asked{GOOD:#} ({ran} ran, {took}), {to_do} still to do", self.name)
             }
             End::Complete => {
                 format!("{GOOD}{}: complete{GOOD:#} ({ran} ran, {left} left as they were, {took})", self.name)
