@@ -211,7 +211,7 @@ impl<'a> Runner<'a> {
         let is_finished = matches!(status, Some(StepStatus::Complete | StepStatus::Skipped));
         let reset = is_finished.then(|| Event::step_reset(&step.id));
         self.record(reset.into_iter().chain([Event::step_started(&step.id)]))?;
-        self.teller.started(step, 1, reason.as_str());
+        self.teller.started(step, 1, reason);
         let log = self.open_log(step)?;
         self.fail(step, &format!("its `when`: {}", fault.message), fault.cause, 1, &log)?;
         Ok(StepCame::Failed)
@@ -231,7 +231,7 @@ impl<'a> Runner<'a> {
         let mut number = 1;
         let came = loop {
             self.record([Event::step_started(&step.id)])?;
-            self.teller.started(step, number, reason.as_str());
+            self.teller.started(step, number, reason);
             let started = Instant::now();
             match self.attempt(step, &before, &mut log) {
                 Ok(published) => {
@@ -338,7 +338,7 @@ impl<'a> Runner<'a> {
         let mut command = self.command(step, &invocation);
         command.env("BATON_OUTPUT", output.path());
         log.note(&format!("run: {}", step.run.redacted()));
-        match self.execute(command, step, step.timeout, log) {
+        match self.execute(command, step, Role::Run, log) {
             Ok(Finish::Ended(Ended::Code(0))) => {
                 let secrets = secret_values(self.plan);
                 let rules = facts::Rules { outputs: &step.outputs, secrets: &secrets };
@@ -365,7 +365,7 @@ impl<'a> Runner<'a> {
             step.command(role).map(crate::plan::Command::redacted).unwrap_or_default()
         ));
         let command = self.command(step, &invocation);
-        let finish = self.execute(command, step, step.timeout, &mut log);
+        let finish = self.execute(command, step, role, &mut log);
         log.note(&format!("{}: {}", role.key(), describe(finish.as_ref())));
         let answer = match finish {
             Ok(Finish::Ended(Ended::Code(0))) => Answer::Yes,
@@ -389,7 +389,7 @@ impl<'a> Runner<'a> {
                     step.undo.as_ref().map(crate::plan::Command::redacted).unwrap_or_default()
                 ));
                 let command = self.command(step, &invocation);
-                match self.execute(command, step, step.timeout, &mut log) {
+                match self.execute(command, step, Role::Undo, &mut log) {
                     Ok(Finish::Ended(Ended::Code(0))) => Ok(()),
                     Ok(finish) => Err(Fault::of(finish, step, &log)),
                     Err(error) => Err(cannot_start(&invocation, &error)),
@@ -419,15 +419,9 @@ impl<'a> Runner<'a> {
         command
     }
 
-    fn execute(
-        &mut self,
-        command: Command,
-        step: &Step,
-        timeout: Option<Duration>,
-        log: &mut Log,
-    ) -> io::Result<Finish> {
-        let mut watcher = Watching { teller: &mut self.teller, log, step, since: Instant::now() };
-        let finish = process::run(command, self.held, &self.caught, timeout, &mut watcher);
+    fn execute(&mut self, command: Command, step: &Step, role: Role, log: &mut Log) -> io::Result<Finish> {
+        let mut watcher = Watching { teller: &mut self.teller, log, step, role, since: Instant::now() };
+        let finish = process::run(command, self.held, &self.caught, step.timeout, &mut watcher);
         let rest = log.flush();
         self.teller.output(&rest);
         finish
@@ -534,6 +528,7 @@ struct Watching<'r> {
     teller: &'r mut Teller,
     log: &'r mut Log,
     step: &'r Step,
+    role: Role,
     since: Instant,
 }
 
@@ -544,6 +539,6 @@ impl Watcher for Watching<'_> {
     }
 
     fn tick(&mut self) {
-        self.teller.running(self.step, self.since.elapsed());
+        self.teller.running(self.step, self.role, self.since.elapsed());
     }
 }

@@ -4,6 +4,8 @@ use baton_itest::command::{Ended, Running, ended, without_notice};
 use baton_itest::job::example;
 use baton_itest::places::temporary;
 use baton_itest::programs;
+use baton_itest::skip::skip;
+use baton_itest::terminal::{INTERRUPT, Terminal};
 use nix::sys::signal::Signal;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
@@ -111,5 +113,38 @@ fn tour_that_is_told_to_stop_half_way_leaves_nothing() {
 fn relay_kills_a_holder_and_the_next_one_recovers() {
     let place = temporary();
     must_show(&ended(script("relay.sh", place.path())), &["(exit code 75)", "recovered", "is free"]);
+    must_have_left_nothing(place.path());
+}
+
+#[test]
+fn tour_in_a_terminal_says_what_runs_and_why_and_ctrl_c_leaves_nothing() {
+    let place = temporary();
+    let mut terminal = match Terminal::running(&script("tour.sh", place.path())) {
+        Ok(terminal) => terminal,
+        Err(reason) => return skip(&reason),
+    };
+    terminal.shows("] provider_selection 0 s  sh onboard/provider.sh run");
+    terminal.shows("gateway 0 s  check: ");
+    terminal.shows("provider_selection  \u{1b}[2mits runner was killed while it ran");
+    terminal.shows("gateway 0 s  undo: ");
+    terminal.rest();
+    must_have_left_nothing(place.path());
+
+    let mut shell = match Terminal::with_shell() {
+        Ok(shell) => shell,
+        Err(reason) => return skip(&reason),
+    };
+    shell.types(&format!(
+        "export TMPDIR='{}' BATON='{}'\n",
+        place.path().display(),
+        programs::baton().display()
+    ));
+    shell.shows("$ ");
+    shell.types_command(&Command::new(example("tour.sh")));
+    shell.shows("] provider_selection 0 s");
+    shell.types(INTERRUPT);
+    shell.shows("$ ");
+    shell.types("echo code $?\n");
+    shell.shows("code 130");
     must_have_left_nothing(place.path());
 }
