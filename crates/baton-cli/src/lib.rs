@@ -7,6 +7,8 @@
 //! | [`time`] | TIME as it is typed |
 //! | [`failure`] | what went wrong, with its exit code and the way out |
 //! | [`notice`] | what people read on standard error |
+//! | `ask` | what whoever sits at the terminal is asked |
+//! | `harmless` | what a step printed, as a terminal may show it |
 //! | [`json`] | what machines read |
 //! | [`first_process`] | what is different where there is no process above |
 //! | [`lock_argument`] | LOCK as it is typed |
@@ -18,9 +20,11 @@
 
 pub mod apply;
 pub mod args;
+mod ask;
 pub mod exit;
 pub mod failure;
 pub mod first_process;
+mod harmless;
 pub mod history;
 pub mod json;
 pub mod lock_argument;
@@ -36,14 +40,13 @@ pub mod wait;
 use std::panic;
 use std::process::ExitCode;
 
-use clap::Parser;
 use clap::error::ErrorKind;
 
 use args::{Args, Verb};
 
 /// Does what the command line says.
 pub fn main() -> ExitCode {
-    let args = match Args::try_parse() {
+    let args = match Args::of_this_process() {
         Ok(args) => args,
         Err(error) => {
             // Help and version come this way too. A closed pipe is nobody's failure.
