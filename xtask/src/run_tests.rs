@@ -13,6 +13,7 @@ use std::{
 };
 
 use crate::{
+    node::{self, Tested},
     stream,
     summary::{SkipPolicy, Summary},
     tools::{self, Tools},
@@ -82,7 +83,16 @@ fn test_workspace(filter: Option<&str>) -> io::Result<Summary> {
     if status.success() {
         status = of_features;
     }
-    Ok(Summary::new(transcript.finish(status), &skip_log.read()?))
+    let of_node = node::test(filter, &tools, (SKIP_LOG, &skip_log.path), &mut transcript)?;
+    let mut skipped = None;
+    match of_node {
+        Tested::Skipped(skip) => skipped = Some(skip),
+        Tested::Ran(ended) if status.success() => status = ended,
+        Tested::Ran(_) => {}
+    }
+    let mut totals = transcript.finish(status);
+    totals.ignored.extend(skipped);
+    Ok(Summary::new(totals, &skip_log.read()?))
 }
 
 /// `xtask` in cargo's target directory, created and absolute.

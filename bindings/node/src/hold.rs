@@ -1,0 +1,102 @@
+//! A lock that is held, and the ways in which that ends.
+//!
+//! JavaScript keeps every hold reachable until it is released, so that no garbage collection ever ends one. If this value is
+//! dropped with its lock all the same, its environment was torn down in the middle of the work: a worker was terminated, say. Then
+//! the end is unclean, and the next holder is told *recovered*.
+
+use baton_lock::{Held, Outcome};
+use napi_derive::napi;
+
+use crate::{failure, json};
+
+/// A lock that is held, or was.
+#[napi]
+#[derive(Debug)]
+pub struct NativeHold {
+    held: Option<Held>,
+}
+
+impl NativeHold {
+    pub(crate) fn new(held: Held) -> Self {
+        Self { held: Some(held) }
+    }
+
+    pub(crate) fn held(&self) -> napi::Result<&Held> {
+        self.held.as_ref().ok_or_else(|| failure::misuse("the lock was released already"))
+    }
+
+    fn take(&mut self) -> napi::Result<Held> {
+        self.held.take().ok_or_else(|| failure::misuse("the lock was released already"))
+    }
+}
+
+#[napi]
+impl NativeHold {
+    /// The fencing token, which is below 2^53.
+    #[napi]
+    pub fn token(&self) -> napi::Result<f64> {
+        Ok(self.held()?.token() as f64)
+    }
+
+    /// Was it got from a holder that did not end cleanly?
+    #[napi]
+    pub fn is_recovered(&self) -> napi::Result<bool> {
+        Ok(matches!(self.held()?.outcome(), Outcome::Recovered(_)))
+    }
+
+    /// The record of that holder, as JSON.
+    #[napi]
+    pub fn previous(&self) -> napi::Result<Option<String>> {
+        Ok(match self.held()?.outcome() {
+            Outcome::Recovered(Some(record)) => Some(record.to_json()),
+            Outcome::Recovered(None) | Outcome::Fresh => None,
+        })
+    }
+
+    /// The record by which others know this holder, as JSON.
+    #[napi]
+    pub fn record(&self) -> napi::Result<String> {
+        Ok(self.held()?.record().to_json())
+    }
+
+    /// The lock's absolute path.
+    #[napi]
+    pub fn path(&self) -> napi::Result<String> {
+        Ok(self.held()?.path().to_string_lossy().into_owned())
+    }
+
+    /// Whether its files are still what was locked, as JSON.
+    #[napi]
+    pub fn verify(&self) -> napi::Result<String> {
+        let integrity = self.held()?.verify().map_err(|error| failure::of_lock(&error))?;
+        Ok(json::integrity(&integrity))
+    }
+
+    /// Ends the hold cleanly.
+    #[napi]
+    pub fn release(&mut self) -> napi::Result<()> {
+        self.take()?.release().map_err(|error| failure::of_lock(&error))
+    }
+
+    /// Ends it uncleanly: the next holder is told *recovered*.
+    #[napi]
+    pub fn abandon(&mut self) -> napi::Result<()> {
+        self.take()?.abandon();
+        Ok(())
+    }
+
+    /// Ends it as if it had never been.
+    #[napi]
+    pub fn undo(&mut self) -> napi::Result<()> {
+        self.take()?.undo();
+        Ok(())
+    }
+}
+
+impl Drop for NativeHold {
+    fn drop(&mut self) {
+        if let Some(held) = self.held.take() {
+            held.abandon();
+        }
+    }
+}
