@@ -34,8 +34,9 @@ impl NativeHold {
 impl NativeHold {
     /// The fencing token, which is below 2^53.
     #[napi]
-    pub fn token(&self) -> napi::Result<f64> {
-        Ok(self.held()?.token() as f64)
+    pub fn token(&self) -> napi::Result<i64> {
+        i64::try_from(self.held()?.token())
+            .map_err(|_| failure::misuse("the token is no number in JavaScript"))
     }
 
     /// Was it got from a holder that did not end cleanly?
