@@ -8,6 +8,8 @@ export default defineConfig({
     // Only what hangs takes so long: nothing here is timed.
     testTimeout: 60_000,
     hookTimeout: 60_000,
+    // Node itself loads the package, as it does for its users.
+    server: { deps: { external: [/\/lib\/[^/]+\.[cm]js$/] } },
     // Real processes and files: threads would share the working directory and the environment.
     pool: "forks",
   },

@@ -9,8 +9,8 @@ const { addon, awaited, call } = require("./native.cjs");
 const { BusyError, UsageError } = errors;
 
 /** What the native part takes of the options. */
-function nativeOptions({ purpose, command, flock, allowFilesystems, agesOut } = {}) {
-  return { purpose, command, flock, allowFilesystems, agesOut };
+function nativeOptions({ purpose, command, commandText, flock, allowFilesystems, agesOut }) {
+  return { purpose, command, commandText, flock, allowFilesystems, agesOut };
 }
 
 /** For how long to wait, in milliseconds; undefined for as long as it takes. */
@@ -46,6 +46,7 @@ async function lock(path, options = {}) {
     return holdOf(answer, wait);
   } finally {
     signal?.removeEventListener("abort", giveUp);
+    giveUp();
   }
 }
 

@@ -1,6 +1,6 @@
 //! Failures as JavaScript gets them: JSON in the message of an error, of which `lib/errors.cjs` makes one of its classes.
 
-use baton_lock::ErrorKind;
+use baton_lock::{ErrorKind, session};
 use serde_json::json;
 
 /// Starts the message of an error that is one of ours.
@@ -9,6 +9,15 @@ const MARK: &str = "baton:";
 /// A failure of a lock.
 pub(crate) fn of_lock(error: &baton_lock::Error) -> napi::Error {
     failure(error.kind(), &error.to_string(), error.hint(), cause(error))
+}
+
+/// A failure of a session.
+pub(crate) fn of_session(error: &session::Error) -> napi::Error {
+    let cause = match error {
+        session::Error::File(file) => cause(file),
+        _ => cause(error),
+    };
+    failure(error.kind(), &error.to_string(), error.hint(), cause)
 }
 
 /// The system's answer, if that was the cause: in words, and its number.

@@ -10,6 +10,7 @@
 //! | trying and looking | `attempt` |
 //! | waiting, without the event loop | `waiting` |
 //! | holding and its end | `hold` |
+//! | the ancestor's session | `onboard` |
 //! | failures, as JavaScript gets them | `failure` |
 //! | answers as JSON | `json` |
 #![deny(unsafe_code)]
@@ -20,5 +21,6 @@ mod attempt;
 mod failure;
 mod hold;
 mod json;
+mod onboard;
 mod options;
 mod waiting;

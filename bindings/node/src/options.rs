@@ -14,6 +14,8 @@ pub struct LockOptions {
     pub purpose: Option<String>,
     /// The command that runs under it; the process's own command line unless given.
     pub command: Option<Vec<String>>,
+    /// The same as a text, which is not quoted.
+    pub command_text: Option<String>,
     /// Flock naming.
     pub flock: Option<bool>,
     /// Filesystems to be accepted though they are not known to be local.
@@ -44,6 +46,9 @@ pub(crate) fn open(lock: &str, options: Option<LockOptions>, directory: Director
     }
     if let Some(command) = given.command {
         options = options.command(&command);
+    }
+    if let Some(text) = given.command_text {
+        options = options.command_text(text);
     }
     if given.flock == Some(true) {
         options = options.naming(Naming::Flock);

@@ -25,7 +25,8 @@ use crate::options::{self, Directory, LockOptions};
 #[napi]
 #[derive(Debug)]
 pub struct Waiter {
-    cancel: Cancel,
+    /// `None` once the wait is over: its descriptor is not to wait for a garbage collection.
+    cancel: Option<Cancel>,
 }
 
 #[napi]
@@ -38,19 +39,21 @@ impl Waiter {
     #[napi(constructor)]
     pub fn new() -> napi::Result<Self> {
         let cancel = Cancel::new().map_err(|error| failure::of_lock(&error))?;
-        Ok(Self { cancel })
+        Ok(Self { cancel: Some(cancel) })
     }
 
-    /// Gives it up.
+    /// Gives the wait up, if it is not over.
     #[napi]
-    pub fn cancel(&self) {
-        self.cancel.cancel();
+    pub fn cancel(&mut self) {
+        if let Some(cancel) = self.cancel.take() {
+            cancel.cancel();
+        }
     }
 }
 
 impl Drop for Waiter {
     fn drop(&mut self) {
-        self.cancel.cancel();
+        self.cancel();
     }
 }
 
@@ -68,8 +71,8 @@ pub fn lock<'env>(
     patience: Option<f64>,
     waiter: &Waiter,
 ) -> napi::Result<Object<'env>> {
+    let cancel = waiter.cancel.clone().ok_or_else(|| failure::misuse("the wait is over"))?;
     let (deferred, promise) = env.create_deferred()?;
-    let cancel = waiter.cancel.clone();
     let wait = move || {
         let attempt =
             options::open(&lock, options, Directory::Made).map(|lock| wait(&lock, patience, &cancel));

@@ -122,6 +122,12 @@ impl Options {
         self
     }
 
+    /// The same for who has only its description: secrets are redacted, nothing is quoted.
+    pub fn command_text(mut self, text: impl Into<String>) -> Self {
+        self.command = Some(record::limited(&text.into(), record::MAX_COMMAND));
+        self
+    }
+
     /// Accepts a filesystem that is not known to be local, by its name in [`Error::Filesystem`]. Locks there may not
     /// exclude contenders on other hosts.
     pub fn allow_filesystem(mut self, kind: impl Into<String>) -> Self {
