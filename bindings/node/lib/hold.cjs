@@ -8,6 +8,7 @@
 
 "use strict";
 
+const { UsageError } = require("./errors.cjs");
 const { call } = require("./native.cjs");
 
 // One for all copies of this module in one thread, so that there is one listener, whoever loads it how often.
@@ -94,9 +95,20 @@ class Hold {
   #end(act) {
     if (!this.#isHeld) return;
     if (this.outcome === "recovered") void this.previous;
+    try {
+      call(() => act(this.#native));
+    } catch (error) {
+      // A call that makes no sense has ended nothing; any other failure has, all the same.
+      if (error instanceof UsageError) throw error;
+      this.#forget();
+      throw error;
+    }
+    this.#forget();
+  }
+
+  #forget() {
     this.#isHeld = false;
     held().delete(this);
-    call(() => act(this.#native));
   }
 
   /** For the other entries of this package. */

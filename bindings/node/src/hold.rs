@@ -3,6 +3,11 @@
 //! JavaScript keeps every hold reachable until it is released, so that no garbage collection ever ends one. If this value is
 //! dropped with its lock all the same, its environment was torn down in the middle of the work: a worker was terminated, say. Then
 //! the end is unclean, and the next holder is told *recovered*.
+//!
+//! A change of a session runs JavaScript while it holds the lock, and that may release it: the change has a share in it until it is
+//! done, and whoever has the last one ends it.
+
+use std::rc::Rc;
 
 use baton_lock::{Held, Outcome};
 use napi_derive::napi;
@@ -13,20 +18,33 @@ use crate::{failure, json};
 #[napi]
 #[derive(Debug)]
 pub struct NativeHold {
-    held: Option<Held>,
+    held: Option<Rc<Held>>,
 }
 
 impl NativeHold {
     pub(crate) fn new(held: Held) -> Self {
-        Self { held: Some(held) }
+        Self { held: Some(Rc::new(held)) }
     }
 
-    pub(crate) fn held(&self) -> napi::Result<&Held> {
+    /// A share in the lock.
+    pub(crate) fn share(&self) -> napi::Result<Rc<Held>> {
+        self.held().map(Rc::clone)
+    }
+
+    fn held(&self) -> napi::Result<&Rc<Held>> {
         self.held.as_ref().ok_or_else(|| failure::misuse("the lock was released already"))
     }
 
-    fn take(&mut self) -> napi::Result<Held> {
+    fn take(&mut self) -> napi::Result<Rc<Held>> {
         self.held.take().ok_or_else(|| failure::misuse("the lock was released already"))
+    }
+
+    /// Takes what nobody else has a share in.
+    fn take_alone(&mut self) -> napi::Result<Held> {
+        Rc::try_unwrap(self.take()?).map_err(|shared| {
+            self.held = Some(shared);
+            failure::misuse("the lock is in use by a change of its session")
+        })
     }
 }
 
@@ -73,30 +91,31 @@ impl NativeHold {
         Ok(json::integrity(&integrity))
     }
 
-    /// Ends the hold cleanly.
+    /// Ends the hold cleanly; if somebody has a share in it, once that is dropped.
     #[napi]
     pub fn release(&mut self) -> napi::Result<()> {
-        self.take()?.release().map_err(|error| failure::of_lock(&error))
+        let Some(held) = Rc::into_inner(self.take()?) else { return Ok(()) };
+        held.release().map_err(|error| failure::of_lock(&error))
     }
 
     /// Ends it uncleanly: the next holder is told *recovered*.
     #[napi]
     pub fn abandon(&mut self) -> napi::Result<()> {
-        self.take()?.abandon();
+        self.take_alone()?.abandon();
         Ok(())
     }
 
     /// Ends it as if it had never been.
     #[napi]
     pub fn undo(&mut self) -> napi::Result<()> {
-        self.take()?.undo();
+        self.take_alone()?.undo();
         Ok(())
     }
 }
 
 impl Drop for NativeHold {
     fn drop(&mut self) {
-        if let Some(held) = self.held.take() {
+        if let Some(held) = self.held.take().and_then(Rc::into_inner) {
             held.abandon();
         }
     }

@@ -222,8 +222,9 @@ fn change(
     act: impl FnOnce(&Store, Using<'_>) -> Changed,
 ) -> napi::Result<ChangeAnswer> {
     let store = store(directory)?;
-    let changed = match &hold {
-        Some(hold) => act(&store, Using::Held(hold.held()?)),
+    let share = hold.map(|hold| hold.share()).transpose()?;
+    let changed = match &share {
+        Some(held) => act(&store, Using::Held(held)),
         None => act(&store, Using::Lock(&lock(&store)?)),
     };
     Ok(answer(changed?))

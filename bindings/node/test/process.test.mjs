@@ -88,9 +88,8 @@ test.each([
 
 test("stopped holder loses nothing", async () => {
   const path = lockPath();
-  const holder = program(`${HOLD} process.on("SIGUSR2", () => console.log(hold.verify().state)); ${STAY}`, {
-    args: [path],
-  });
+  const tell = 'process.on("SIGUSR2", () => console.log(hold.verify().state));';
+  const holder = program(tell + HOLD + STAY, { args: [path] });
   await holder.line();
   holder.kill("SIGSTOP");
   expect(tryLockSync(path)).toBeNull();
