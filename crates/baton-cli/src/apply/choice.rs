@@ -89,17 +89,22 @@ impl Beginning<'_> {
     /// On a terminal asks; elsewhere it is a failure that names the commands.
     fn put_to_the_user(&self, session: &Session) -> Result<Option<Asked>, Failure> {
         let (story, plan) = (how_it_stands(session), shown(self.plan));
+        let undo = format!("`baton undo {plan}` takes back the rest");
         if !ask::is_possible() {
             return Err(Failure {
                 code: exit::DECISION_NEEDED,
                 message: format!("`{}` is not finished: {story}", self.plan.name),
                 hint: Some(format!(
-                    "`baton apply --resume {plan}` carries on there, `baton apply --fresh {plan}` starts from the first \
-                     step, `baton apply --dry-run --resume {plan}` shows what would run"
+                    "{}`baton apply --resume {plan}` carries on there, `baton apply --fresh {plan}` starts from the first \
+                     step, `baton apply --dry-run --resume {plan}` shows what would run",
+                    if session.is_half_undone() { undo + ", " } else { String::new() }
                 )),
             });
         }
         notice::line(&format!("`{}` is not finished: {story}", self.plan.name));
+        if session.is_half_undone() {
+            notice::hint(&undo);
+        }
         loop {
             let answer = ask::ask("Carry on there (r), start from the first step (f), or do nothing (c)?");
             match answer.as_deref() {
@@ -184,6 +189,9 @@ pub(super) fn planned(plan: &Plan) -> Vec<PlannedStep> {
 pub(super) fn how_it_stands(session: &Session) -> String {
     let done = session.steps().filter(|step| step.is_finished()).count();
     let mut text = format!("{done} of {} steps are done", session.steps().len());
+    if session.is_half_undone() {
+        text.push_str("; it was being undone, which has not come to its end");
+    }
     // Writing to a string can't fail.
     if let Some(failure) = session.failure() {
         let how = if failure.cause == Cause::Interrupted { "was interrupted" } else { "failed" };

@@ -121,7 +121,7 @@ impl<'a> Runner<'a> {
     pub(super) fn run(&mut self, only: Option<&str>) -> Result<Came, Failure> {
         let plan = self.plan;
         for step in plan.steps.iter().filter(|step| only.is_none_or(|only| step.id == only)) {
-            if let Some(signal) = self.caught.ending().ok().flatten() {
+            if let Some(signal) = self.told_to_stop() {
                 return self.interrupted(signal);
             }
             match self.consider(step)? {
@@ -152,6 +152,11 @@ impl<'a> Runner<'a> {
 
     pub(super) fn interrupted(&mut self, signal: Signal) -> Result<Came, Failure> {
         self.ended(End::Interrupted, Came::Interrupted(signal))
+    }
+
+    /// Was it told to stop while no command ran?
+    pub(super) fn told_to_stop(&self) -> Option<Signal> {
+        self.caught.ending().ok().flatten()
     }
 
     /// Finds out whether a step has to run, and runs it.

@@ -11,7 +11,7 @@ use std::io::{self, IsTerminal as _, Write as _};
 use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
-use baton_lock::session::{End, Session};
+use baton_lock::session::{End, Purpose, Session};
 use baton_lock::{clock, escape, state_dir};
 
 use super::log::Log;
@@ -48,6 +48,7 @@ pub(super) struct Teller {
     plan: String,
     steps: usize,
     attempt: u64,
+    purpose: Purpose,
     /// Whether the last line of the terminal is to be replaced.
     has_status: bool,
     /// Whether it was said what to type.
@@ -78,6 +79,7 @@ impl Teller {
             plan: escape::shell(&plan.path),
             steps: plan.steps.len(),
             attempt: 0,
+            purpose: Purpose::Apply,
             has_status: false,
             is_way_told: false,
             ran: 0,
@@ -89,6 +91,7 @@ impl Teller {
     pub(super) fn begun(&mut self, session: &Session) {
         let Some(attempt) = session.open_attempt() else { return };
         self.attempt = attempt.number;
+        self.purpose = attempt.purpose;
         self.event(Event::AttemptBegun {
             purpose: attempt.purpose,
             outcome: attempt.outcome,
@@ -226,7 +229,11 @@ impl Teller {
         self.event(Event::AttemptEnded { end, exit_code: code });
         self.clear();
         if end == End::Interrupted && !self.is_way_told && self.manner != Manner::Json {
-            notice::hint(&format!("`baton apply --resume {}` carries on", self.plan));
+            let (verb, does) = match self.purpose {
+                Purpose::Undo => ("undo", "takes back the rest"),
+                Purpose::Apply | Purpose::Rerun => ("apply --resume", "carries on"),
+            };
+            notice::hint(&format!("`baton {verb} {}` {does}", self.plan));
         }
         if !matches!(self.manner, Manner::Terminal | Manner::Lines) {
             return;
