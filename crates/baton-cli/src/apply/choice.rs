@@ -173,10 +173,11 @@ impl Beginning<'_> {
 
 /// The plan's steps as the session knows them.
 pub(super) fn planned(plan: &Plan) -> Vec<PlannedStep> {
+    let secrets = plan.secrets();
     plan.steps
         .iter()
         .map(|step| {
-            let fingerprint = step.fingerprint();
+            let fingerprint = step.fingerprint(&secrets);
             let planned = PlannedStep::with_digest(&step.id, &fingerprint.digest);
             // What can't be spelled as JSON is not there to be compared: then the digest alone tells.
             serde_json::to_value(&fingerprint)

@@ -11,6 +11,7 @@ use std::io::{self, IsTerminal as _, Write as _};
 use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
+use baton_lock::redact::Secrets;
 use baton_lock::session::{End, Purpose, Session};
 use baton_lock::{clock, escape, state_dir};
 
@@ -46,6 +47,7 @@ pub(super) struct Teller {
     journal: Option<Journal>,
     name: String,
     plan: String,
+    secrets: Secrets,
     steps: usize,
     attempt: u64,
     purpose: Purpose,
@@ -77,6 +79,7 @@ impl Teller {
             journal,
             name: plan.name.clone(),
             plan: escape::shell(&plan.path),
+            secrets: plan.secrets(),
             steps: plan.steps.len(),
             attempt: 0,
             purpose: Purpose::Apply,
@@ -127,7 +130,7 @@ impl Teller {
         if self.manner != Manner::Terminal {
             return;
         }
-        let command = escape::text(&step.run.redacted()).into_owned();
+        let command = escape::text(&step.run.redacted(&self.secrets)).into_owned();
         let text = format!("{} {} {}  {command}", self.place(step), step.id, clock::spell(time));
         self.status(&text);
     }
@@ -154,8 +157,9 @@ impl Teller {
 
     /// A try failed, and another one follows.
     pub(super) fn tried(&mut self, step: &Step, fault: &Fault, number: u32, pause: Duration) {
-        self.failure_event(step, &baton_lock::redact::failure(&fault.message), fault.cause, number);
-        let message = escape::text(&baton_lock::redact::failure(&fault.message)).into_owned();
+        let message = self.secrets.failure(&fault.message);
+        self.failure_event(step, &message, fault.cause, number);
+        let message = escape::text(&message);
         let pause = format!("{:.1} s", pause.as_secs_f64());
         self.line(step, BAD, "again", &format!("try {number} failed: {message}; the next one in {pause}"));
     }
@@ -205,7 +209,7 @@ impl Teller {
 
     /// An undo failed: why, and the end of its log.
     pub(super) fn not_undone(&mut self, step: &Step, fault: &Fault, log: &Log) {
-        let message = baton_lock::redact::failure(&fault.message);
+        let message = self.secrets.failure(&fault.message);
         self.is_way_told = true;
         self.failure_event(step, &message, fault.cause, 1);
         self.clear();
