@@ -40,6 +40,7 @@ mod observed_under_load;
 mod one_file_deleted;
 mod places_are_what_they_say;
 mod session_survives;
+mod session_verbs;
 mod stopped_in_mid_acquire;
 mod strangers_in_flock_naming;
 mod swapped_while_judged;
