@@ -1,4 +1,4 @@
-//! What a run of the tests comes to: the failed, the skipped with their reasons, and the last line.
+//! What a run of the tests comes to: the skipped with their reasons, what the failed said, their names, and the last line.
 //!
 //! A test that skipped itself has passed in libtest's eyes. With L lines in the skip log and I ignored tests, what
 //! is reported is `passed - L` and `L + I` skipped.
@@ -32,6 +32,7 @@ pub(crate) struct Summary {
     passed: usize,
     failed: Vec<String>,
     skipped: Vec<Skip>,
+    words: Vec<String>,
 }
 
 impl Summary {
@@ -40,7 +41,7 @@ impl Summary {
         let mut skipped = logged_skips(skip_log);
         let passed = totals.passed.saturating_sub(skipped.len());
         skipped.extend(totals.ignored);
-        Self { passed, failed: totals.failed, skipped }
+        Self { passed, failed: totals.failed, skipped, words: totals.words }
     }
 
     /// A run that came to nothing, for the reason `what`.
@@ -70,6 +71,9 @@ impl Summary {
         for Skip { test, reason } in &self.skipped {
             writeln!(out, "skipped: {test}: {reason}")?;
         }
+        for words in &self.words {
+            writeln!(out, "{words}")?;
+        }
         for failed in &self.failed {
             writeln!(out, "failed: {failed}")?;
         }
@@ -83,7 +87,7 @@ impl Summary {
 
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { passed, failed, skipped } = self;
+        let Self { passed, failed, skipped, .. } = self;
         write!(f, "{passed} passed, {} failed, {} skipped", failed.len(), skipped.len())
     }
 }
@@ -120,7 +124,12 @@ mod tests {
 
     #[test]
     fn logged_skips_leave_the_passed_and_join_the_ignored() {
-        let totals = Totals { passed: 5, failed: vec!["x".into()], ignored: vec![skip("slow", "ignored")] };
+        let totals = Totals {
+            passed: 5,
+            failed: vec!["x".into()],
+            ignored: vec![skip("slow", "ignored")],
+            ..Totals::default()
+        };
         let summary = Summary::new(totals, "a\tone\nb\ttwo\n");
         assert_eq!(summary.to_string(), "3 passed, 1 failed, 3 skipped");
     }
@@ -146,10 +155,15 @@ mod tests {
 
     #[test]
     fn the_last_line_is_the_counts_below_every_name() {
-        let summary = Summary { passed: 2, failed: vec!["p: q".into()], skipped: vec![skip("r", "s")] };
+        let summary = Summary {
+            passed: 2,
+            failed: vec!["p: q".into()],
+            skipped: vec![skip("r", "s")],
+            words: vec!["q: panicked".into()],
+        };
         let text = printed(&summary, SkipPolicy::Fatal);
         assert_eq!(text.lines().next_back(), Some("2 passed, 1 failed, 1 skipped"));
-        assert!(text.contains("\nskipped: r: s\nfailed: p: q\n"));
+        assert!(text.contains("\nskipped: r: s\nq: panicked\nfailed: p: q\n"));
     }
 
     #[test]

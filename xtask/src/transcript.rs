@@ -24,7 +24,12 @@ pub(crate) struct Totals {
     pub(crate) failed: Vec<String>,
     /// Tests marked `#[ignore]`.
     pub(crate) ignored: Vec<Skip>,
+    /// The beginning of what each failed test printed.
+    pub(crate) words: Vec<String>,
 }
+
+/// How much of what a failed test printed is kept, in lines: its message comes first.
+const WORDS: usize = 20;
 
 /// The output of `cargo test` as far as it has been read.
 #[derive(Debug, Default)]
@@ -48,6 +53,9 @@ struct Run {
     ignored: Vec<Skip>,
     /// The names below the last `failures:`.
     listed: Vec<String>,
+    words: Vec<String>,
+    /// How many more lines of the failed test at hand are kept.
+    words_left: usize,
 }
 
 impl Transcript {
@@ -83,7 +91,8 @@ impl Transcript {
     }
 
     fn end_run(&mut self, result: &TestResult) {
-        let Some(run) = self.run.take() else { return };
+        let Some(mut run) = self.run.take() else { return };
+        self.totals.words.append(&mut run.words);
         let mut failed = if run.listed.len() == result.failed { run.listed } else { run.failed };
         failed.resize(result.failed, "a test whose name was lost".into());
         let mut ignored = run.ignored;
@@ -93,7 +102,8 @@ impl Transcript {
 
     /// A run is still open where the next begins or all ends: its program died.
     fn end_open_run(&mut self) {
-        let Some(run) = self.run.take() else { return };
+        let Some(mut run) = self.run.take() else { return };
+        self.totals.words.append(&mut run.words);
         self.add(run.passed, run.failed, run.ignored);
         self.totals.failed.push(format!("{}: the test program ended without a result", self.program));
     }
@@ -129,6 +139,7 @@ impl Transcript {
 
 impl Run {
     fn read(&mut self, line: &str) {
+        self.keep_words(line);
         if line == "failures:" {
             self.listed.clear();
         } else if let Some(name) = line.strip_prefix("    ") {
@@ -141,6 +152,20 @@ impl Run {
                 self.ignored.push(Skip { test: test.into(), reason: reason.into() });
             }
             None => {}
+        }
+    }
+
+    /// A failed test's output stands below `---- NAME stdout ----`; where the panic came from is of no use without the test's sources
+    /// at hand.
+    fn keep_words(&mut self, line: &str) {
+        if line.starts_with("---- ") && line.ends_with(" stdout ----") {
+            self.words_left = WORDS;
+        } else if line == "stack backtrace:" || line == "failures:" {
+            self.words_left = 0;
+        }
+        if self.words_left > 0 && !line.is_empty() {
+            self.words_left -= 1;
+            self.words.push(line.to_owned());
         }
     }
 }
@@ -307,6 +332,19 @@ mod tests {
         let totals = read(&text, 101);
         let failed = ["some-lib (unittests src/lib.rs): bad", "some-lib (unittests src/lib.rs): sp"];
         assert_eq!((totals.passed, totals.failed), (1, failed.map(String::from).to_vec()));
+    }
+
+    #[test]
+    fn beginning_of_what_a_failed_test_printed_is_kept() {
+        let long = "a line\n".repeat(30);
+        let text = format!(
+            "{LIB}running 2 tests\ntest bad ... FAILED\ntest sp ... FAILED\n\nfailures:\n\n---- bad stdout ----\n\nit \
+             panicked\nstack backtrace:\n  0: somewhere\n\n---- sp stdout ----\n{long}\n\nfailures:\n    bad\n    sp\n{}{RERUN}",
+            result(0, 2, 0),
+        );
+        let words = read(&text, 101).words;
+        assert_eq!(words[..4], ["---- bad stdout ----", "it panicked", "---- sp stdout ----", "a line"]);
+        assert_eq!(words.len(), 2 + WORDS);
     }
 
     #[test]

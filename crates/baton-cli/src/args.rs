@@ -6,7 +6,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{ArgAction, Args as Group, Parser, Subcommand};
+use clap::{ArgAction, Args as Group, FromArgMatches as _, Parser, Subcommand};
 
 use crate::time;
 
@@ -55,6 +55,27 @@ pub enum Verb {
     Undo(UndoArgs),
     /// Look at the sessions of jobs: list, show, log, report, export; reset one
     Session(SessionArgs),
+}
+
+impl Args {
+    /// The command line of this process.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it, or the help that it asks for.
+    pub fn of_this_process() -> Result<Self, clap::Error> {
+        let words: Vec<OsString> = std::env::args_os().collect();
+        run_alone(&words).map_or_else(|| Self::try_parse_from(&words), Ok)
+    }
+}
+
+/// A command line of `run` that is right, read without making the arguments of all other verbs, which takes longer than the whole lock.
+/// `None` leaves it to those who can say what is wrong.
+fn run_alone(words: &[OsString]) -> Option<Args> {
+    let words = words.get(1..).filter(|words| words.first().is_some_and(|verb| verb == "run"))?;
+    let command = RunArgs::augment_args(clap::Command::new("run"));
+    let mut matches = command.try_get_matches_from(words).ok()?;
+    Some(Args { verb: Verb::Run(RunArgs::from_arg_matches_mut(&mut matches).ok()?) })
 }
 
 /// Which lock.
@@ -305,6 +326,39 @@ mod tests {
         for verb in Args::command().get_subcommands() {
             let help = verb.get_after_help().map(ToString::to_string).unwrap_or_default();
             assert!(help.contains("Examples:\n  baton "), "{}", verb.get_name());
+        }
+    }
+
+    #[test]
+    fn short_way_to_run_says_the_same_as_the_long_one_or_nothing() {
+        let read = |words: &[OsString]| {
+            let long = Args::try_parse_from(words).ok();
+            (run_alone(words).map(|args| format!("{args:?}")), long.map(|args| format!("{args:?}")))
+        };
+        let right = [
+            "x -- true",
+            "-q -n -E 0 x -- a -n --",
+            "--flock -w 1m30s --purpose p --close x -- b",
+            "--exec x -- c",
+        ];
+        for words in right.map(|words| format!("baton run {words}")) {
+            let (short, long) = read(&words.split(' ').map(OsString::from).collect::<Vec<_>>());
+            assert!(short.is_some() && short == long, "{words}: {short:?} {long:?}");
+        }
+        let others = [
+            "",
+            "run",
+            "run --help",
+            "run -h x -- a",
+            "run --version",
+            "run x",
+            "run -n -w 5 x -- a",
+            "status x",
+            "--version",
+        ];
+        for words in others.map(|words| format!("baton {words}")) {
+            let (short, _) = read(&words.split(' ').map(OsString::from).collect::<Vec<_>>());
+            assert_eq!(short, None, "{words}");
         }
     }
 

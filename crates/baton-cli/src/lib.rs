@@ -38,14 +38,13 @@ pub mod wait;
 use std::panic;
 use std::process::ExitCode;
 
-use clap::Parser;
 use clap::error::ErrorKind;
 
 use args::{Args, Verb};
 
 /// Does what the command line says.
 pub fn main() -> ExitCode {
-    let args = match Args::try_parse() {
+    let args = match Args::of_this_process() {
         Ok(args) => args,
         Err(error) => {
             // Help and version come this way too. A closed pipe is nobody's failure.

@@ -6,7 +6,7 @@
 //! has, so that they end with the test too.
 
 use crate::programs;
-use crate::stream::{Stream, await_end, await_stop};
+use crate::stream::{PATIENCE, Stream, await_end, await_stop};
 use nix::sys::signal::{self, Signal};
 use nix::unistd::Pid;
 use serde_json::Value;
@@ -16,6 +16,8 @@ use std::io::Write;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
+use std::thread;
+use std::time::Instant;
 
 /// A job that says `in`, and ends with the exit code that it is told; with 0 at the end of its input.
 pub const OBEDIENT: [&str; 3] = ["sh", "-c", "echo in; read -r code; exit ${code:-0}"];
@@ -318,7 +320,8 @@ impl Running {
         await_end(&self.child);
     }
 
-    /// Kills `baton` and its job at once, and waits until `baton` is dead.
+    /// Kills `baton` and its job at once, and waits until both are dead: a reader that is killed may still take what is written
+    /// to it.
     ///
     /// # Panics
     ///
@@ -327,6 +330,7 @@ impl Running {
     pub fn kill_all(&self) {
         self.send_to_all(Signal::SIGKILL);
         await_end(&self.child);
+        await_empty(&[self.id().as_raw()]);
     }
 
     /// The process ids of its children, which don't change while they are not reaped.
@@ -334,7 +338,7 @@ impl Running {
         children_of(self.pid()).into_iter().filter_map(|child| u32::try_from(child).ok()).collect()
     }
 
-    /// Kills `baton` and everything in the process groups of its children at once, and waits until `baton` is dead. It is
+    /// Kills `baton` and everything in the process groups of its children at once, and waits until all of them are dead. `baton` is
     /// stopped for that, so that it starts nobody meanwhile.
     ///
     /// # Panics
@@ -344,11 +348,13 @@ impl Running {
     pub fn kill_with_groups(&self) {
         self.send(Signal::SIGSTOP);
         await_stop(self.pid());
-        for child in children_of(self.pid()) {
+        let groups = children_of(self.pid());
+        for &group in &groups {
             // One that has no group of its own yet is in ours; whoever is gone need not be killed.
-            let _ = signal::killpg(Pid::from_raw(child), Signal::SIGKILL);
+            let _ = signal::killpg(Pid::from_raw(group), Signal::SIGKILL);
         }
         self.kill_all();
+        await_empty(&groups);
     }
 
     /// Tells the job its exit code, and waits until all has ended.
@@ -395,14 +401,51 @@ impl Running {
 
 /// The children of a process that starts none now, since it is stopped: none of them is reaped, and so no id is another's.
 fn children_of(pid: u32) -> Vec<i32> {
-    let processes = fs::read_dir("/proc").expect("readable");
-    let ids = processes.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<i32>().ok());
-    ids.filter(|id| {
-        let stat = fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
-        let fields = stat.rsplit_once(") ").map_or("", |(_, fields)| fields);
-        fields.split(' ').nth(1).and_then(|parent| parent.parse().ok()) == Some(pid)
+    let parent = i32::try_from(pid).expect("a process id");
+    processes().filter(|process| process.parent == parent).map(|process| process.id).collect()
+}
+
+/// Waits until nobody in these process groups, which were killed, is alive.
+#[track_caller]
+fn await_empty(groups: &[i32]) {
+    let start = Instant::now();
+    while let Some(process) =
+        processes().find(|process| groups.contains(&process.group) && !process.has_ended())
+    {
+        assert!(start.elapsed() < PATIENCE, "process {} was killed and does not end", process.id);
+        thread::yield_now();
+    }
+}
+
+/// What `/proc` says of a process.
+struct Process {
+    id: i32,
+    state: String,
+    parent: i32,
+    group: i32,
+}
+
+impl Process {
+    fn has_ended(&self) -> bool {
+        matches!(self.state.as_str(), "Z" | "X")
+    }
+}
+
+/// The processes that are there while this is read.
+fn processes() -> impl Iterator<Item = Process> {
+    let entries = fs::read_dir("/proc").expect("readable");
+    entries.filter_map(|entry| {
+        let id = entry.ok()?.file_name().to_str()?.parse().ok()?;
+        let stat = fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
+        let mut fields = stat.rsplit_once(") ")?.1.split(' ');
+        let mut next = || fields.next();
+        Some(Process {
+            id,
+            state: next()?.to_owned(),
+            parent: next()?.parse().ok()?,
+            group: next()?.parse().ok()?,
+        })
     })
-    .collect()
 }
 
 impl Drop for Running {

@@ -10,6 +10,7 @@
 pub mod ancestor;
 pub mod answers;
 pub mod bystander;
+pub mod caller;
 pub mod command;
 pub mod contender;
 pub mod fifo;

@@ -34,7 +34,9 @@ pub fn helper(name: &str) -> PathBuf {
     path
 }
 
+/// Everybody passes here before a program is started.
 fn directory() -> PathBuf {
+    crate::caller::undo_ignored_signals();
     let test = std::env::current_exe().expect("the path of the running test is known");
     let parent = test.parent().expect("an executable is in a directory");
     let above = if parent.ends_with("deps") { parent.parent() } else { Some(parent) };

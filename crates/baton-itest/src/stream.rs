@@ -36,7 +36,26 @@ pub fn await_readable(source: impl AsFd, what: &str) {
 #[track_caller]
 pub fn await_end(child: &Child) {
     let process = pidfd_open(Pid::from_child(child), PidfdFlags::empty()).expect("not reaped yet");
-    await_readable(process, "the end of the process");
+    let mut sources = [PollFd::new(&process, PollFlags::IN)];
+    let patience = Timespec::try_from(PATIENCE).expect("half a minute");
+    let ready = retry_on_intr(|| poll(&mut sources, Some(&patience))).expect("it can be waited for");
+    assert!(
+        ready > 0,
+        "process {} has not ended within {PATIENCE:?}: {}",
+        child.id(),
+        threads_of(child.id())
+    );
+}
+
+/// What the kernel says of each thread of a process: its state, where in the kernel it sleeps, its signals.
+fn threads_of(pid: u32) -> String {
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let said = tasks.map(|task| {
+        let read =
+            |name| fs::read_to_string(task.path().join(name)).unwrap_or_else(|error| error.to_string());
+        format!("\n{}\n{}\n{}", read("status"), read("wchan"), read("stack"))
+    });
+    said.collect()
 }
 
 /// Waits until a process is in a state, such as `T` for one that is stopped. The kernel tells only its parent, so that somebody else

@@ -127,11 +127,20 @@ pub(crate) fn is_open(file: &Listed) -> bool {
 
 /// Is the file open in any process that can be seen, by another descriptor than this one of our own?
 pub(crate) fn others_have_open(own: &Handle, file: &Listed) -> bool {
+    is_open_by_another(own, file, |_| true)
+}
+
+/// The same, by a descriptor that can be written to.
+pub(crate) fn others_can_write(own: &Handle, file: &Listed) -> bool {
+    is_open_by_another(own, file, |descriptor| !descriptor.info.only_reads)
+}
+
+fn is_open_by_another(own: &Handle, file: &Listed, counts: impl Fn(&Descriptor) -> bool) -> bool {
     let (own_pid, own_number) = (sys::process_id(), own.as_raw_fd().to_string());
     pids().into_iter().any(|pid| {
         descriptors(pid, std::slice::from_ref(file))
             .iter()
-            .any(|descriptor| !(pid == own_pid && descriptor.number == own_number))
+            .any(|descriptor| !(pid == own_pid && descriptor.number == own_number) && counts(descriptor))
     })
 }
 
@@ -179,6 +188,8 @@ struct FdInfo {
     inode: Option<u64>,
     /// The number of the mount that it was opened by.
     mount: Option<u64>,
+    /// It was opened for reading only.
+    only_reads: bool,
     /// The locks that belong to the open file description, as `/proc/locks` has them.
     locks: Vec<String>,
 }
@@ -197,12 +208,19 @@ impl FdInfo {
             match name {
                 "ino" => info.inode = value.parse().ok(),
                 "mnt_id" => info.mount = value.parse().ok(),
+                "flags" => info.only_reads = u32::from_str_radix(value, 8).is_ok_and(is_read_only),
                 "lock" => info.locks.push(value.to_owned()),
                 _ => {}
             }
         }
         info
     }
+}
+
+/// Do these flags of `open` ask for reading alone?
+fn is_read_only(flags: u32) -> bool {
+    const ACCESS: u32 = 0o3;
+    flags & ACCESS == 0
 }
 
 fn proc(pid: u32) -> PathBuf {
@@ -290,6 +308,18 @@ mod tests {
         assert_eq!(both(), (Ok(true), true));
         drop(reader);
         assert_eq!(both(), (Ok(false), false));
+    }
+
+    #[test]
+    fn who_only_reads_is_told_from_who_can_write() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("file");
+        let own: Handle = File::create(&path).expect("created").into();
+        let listed = Listed::of(&own, &sys::stat(&own).expect("open"));
+        let _reader = File::open(&path).expect("opened");
+        assert!(others_have_open(&own, &listed) && !others_can_write(&own, &listed));
+        let _writer = File::options().append(true).open(&path).expect("opened");
+        assert!(others_can_write(&own, &listed));
     }
 
     #[test]

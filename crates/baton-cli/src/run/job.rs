@@ -3,14 +3,19 @@
 //! It stays in the process group of `baton`, so that the terminal treats both as one: Ctrl-C reaches it, and Ctrl-Z stops
 //! both. A job that stops itself alone (some full-screen programs do) would leave the shell waiting for `baton`; so in the
 //! foreground of a terminal `baton` stops along with it.
+//!
+//! In a pid namespace of its own `baton` may be of a session and a process group whose leaders it can't see: their ids are 0 then.
 
 use std::io;
-use std::process::Child;
 
 use nix::sys::signal::Signal;
+use nix::unistd::{Pid as AnyPid, getpgid, getpgrp, getsid, tcgetpgrp};
 use rustix::process::{Pid, WaitOptions, WaitStatus};
 
 use super::signals::{self, Arrived, Caught};
+
+/// What the kernel calls a process group of another pid namespace.
+const NOT_TO_BE_SEEN: AnyPid = AnyPid::from_raw(0);
 
 /// How a job ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,12 +38,11 @@ impl Ended {
 /// # Errors
 ///
 /// If it can't be waited for.
-pub(super) fn conduct(child: &Child, caught: &Caught) -> io::Result<Ended> {
-    let pid = Pid::from_child(child);
+pub(super) fn conduct(pid: Pid, caught: &Caught) -> io::Result<Ended> {
     // What arrived while it was being started may have missed it, whoever sent it.
     pass_on(pid, caught, |_| true)?;
     loop {
-        // Not by `child.wait`, which does not tell of stops. It is reaped nowhere else.
+        // It is reaped nowhere else.
         while let Some((_, status)) =
             rustix::process::waitpid(Some(pid), WaitOptions::NOHANG | WaitOptions::UNTRACED)?
         {
@@ -67,14 +71,15 @@ fn is_for_us_alone(arrived: Arrived, job: Pid) -> bool {
         // `fg` continues the group; one more does no harm to a job that runs.
         Signal::SIGCONT => true,
         // A terminal that hangs up tells its session's leader only, whose end would tell the rest.
-        Signal::SIGHUP if rustix::process::getsid(None) == Ok(rustix::process::getpid()) => true,
+        Signal::SIGHUP if getsid(None) == Ok(AnyPid::this()) => true,
         _ => arrived.is_sent || has_left_our_group(job),
     }
 }
 
 /// Has the job made itself a process group of its own, as `timeout` and `setsid` do?
 fn has_left_our_group(job: Pid) -> bool {
-    rustix::process::getpgid(Some(job)).is_ok_and(|group| group != rustix::process::getpgrp())
+    let job = AnyPid::from_raw(job.as_raw_nonzero().get());
+    getpgid(Some(job)).is_ok_and(|group| group != getpgrp())
 }
 
 /// Stops this process along with a job that was stopped by job control.
@@ -90,5 +95,6 @@ fn stop_along(status: WaitStatus) {
 /// Does a terminal's shell wait for us?
 fn is_in_foreground() -> bool {
     let Ok(terminal) = std::fs::File::open("/dev/tty") else { return false };
-    rustix::termios::tcgetpgrp(&terminal).is_ok_and(|group| group == rustix::process::getpgrp())
+    let own = getpgrp();
+    own != NOT_TO_BE_SEEN && tcgetpgrp(&terminal).is_ok_and(|group| group == own)
 }

@@ -44,6 +44,20 @@ fn jobs_own_exit_code_is_passed_on() {
     assert_eq!(names_in(place.path()), ["a.lock.guard"]);
 }
 
+/// As when a shell starts it.
+#[test]
+fn script_without_a_first_line_is_the_shells_and_has_the_lock() {
+    let (place, lock) = new_lock();
+    let script = place.path().join("job");
+    put(&script, "echo in $BATON_OUTCOME; read -r _; exit 4\n");
+    fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).expect("executable");
+    let mut running = Running::start(run("", &lock, [&script]));
+    assert_eq!(running.says(), "in fresh");
+    let holders = status(&lock)["processes"].as_array().expect("a list").len();
+    assert_eq!(holders, 2, "baton and the job");
+    assert_eq!(running.end().code, Some(4));
+}
+
 #[test]
 fn job_that_a_signal_ends_gives_128_and_its_number_and_the_next_is_recovered() {
     let (_place, lock) = new_lock();

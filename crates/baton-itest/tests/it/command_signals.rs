@@ -7,6 +7,7 @@ use baton_itest::fifo::Fifo;
 use baton_itest::footprint::names_in;
 use baton_itest::places::temporary;
 use baton_itest::programs::helper;
+use baton_itest::puppet::{in_namespaces, namespaces_are_possible};
 use baton_itest::skip::skip;
 use baton_itest::stream::await_state;
 use baton_itest::terminal::{END, INTERRUPT, QUIT, STOP, Terminal};
@@ -77,6 +78,18 @@ fn job_starts_with_no_signal_blocked_whatever_its_wrapper_or_the_caller_has_bloc
     }
 }
 
+/// Rust programs ignore it; a job such as `yes | head` is to end by it.
+#[test]
+fn job_does_not_ignore_the_end_of_its_reader() {
+    let (_place, lock) = new_lock();
+    for options in ["", "--close", "--until-closed", "--exec"] {
+        let out = ended(run(options, &lock, ["grep", "SigIgn", "/proc/self/status"])).out;
+        let ignored = out.split_whitespace().nth(1).and_then(|mask| u64::from_str_radix(mask, 16).ok());
+        let bit = 1 << (Signal::SIGPIPE as i32 - 1);
+        assert!(ignored.is_some_and(|mask| mask & bit == 0), "{options}: {out}");
+    }
+}
+
 /// The clean-up is a job too.
 #[test]
 fn clean_up_starts_with_no_signal_blocked() {
@@ -104,6 +117,27 @@ fn signal_that_is_sent_to_baton_reaches_the_job_once() {
     running.send(Signal::SIGTERM);
     assert_eq!(running.says(), format!("TERM {}", running.pid()));
     assert_eq!(running.end().code, Some(7), "its own exit code, since it ended by itself");
+    assert!(next(&lock).is_fresh());
+}
+
+/// History: there the leaders of the session and of the process group can be out of sight and have no id, which ended `baton` at the
+/// first signal, and left its job behind.
+#[test]
+fn signal_reaches_the_job_where_its_session_is_outside_the_pid_namespace() {
+    if let Err(reason) = namespaces_are_possible() {
+        return skip(&reason);
+    }
+    let (_place, lock) = new_lock();
+    let mut running = Running::start(without_notice(in_namespaces(&telling("", &lock))));
+    assert_eq!(running.says(), IN);
+    let inside = running.children();
+    assert_eq!(inside.len(), 1);
+    for signal in [Signal::SIGHUP, Signal::SIGINT, Signal::SIGCONT, Signal::SIGTERM] {
+        kill(inside[0], signal);
+        assert_eq!(running.says(), format!("{} 1", signal.as_str().trim_start_matches("SIG")));
+    }
+    let Ended { code, err, .. } = running.end();
+    assert_eq!((code, err.as_str()), (Some(1), ""), "that of the program around it");
     assert!(next(&lock).is_fresh());
 }
 

@@ -117,7 +117,7 @@ fn looks_never_make_a_free_lock_busy_or_a_holder_unsure() {
     let (_place, lock) = new_lock();
     next(&lock);
     let mut looking = Command::new("sh");
-    let script = r#"until test -e "$0"; do "$@" >/dev/null; done"#;
+    let script = r#"until test -e "$0"; do "$@" >/dev/null; done; exit 0"#;
     let stop = lock.with_file_name("stop");
     looking.args(["-c", script]).arg(&stop).arg(baton().get_program()).arg("status").arg(&lock);
     let looking = Running::start(looking);

@@ -15,6 +15,7 @@ mod apply_signals;
 mod apply_undo;
 mod apply_waiting;
 mod baton_keeps_exclusion;
+mod callers_signals;
 mod command_damaged;
 mod command_environment;
 mod command_exit_codes;

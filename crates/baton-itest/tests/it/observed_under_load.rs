@@ -3,15 +3,18 @@
 //! History: a judge that takes the lock it asks for makes a free lock look held to the next one, and `status` in a loop makes
 //! `try_lock` fail now and then. And a record of the ancestor's counts as in use by whoever has it open, which an observer has.
 
-use baton_itest::answers::must_hold;
+use baton_itest::answers::{must_be_busy, must_hold};
 use baton_itest::footprint::{Watch, all_in};
 use baton_itest::handwritten::{self, NO_PROCESS, make_old, put, put_record};
 use baton_itest::places::temporary;
 use baton_itest::puppet::Puppet;
 use baton_itest::scene::{Left, SCENES, Scene};
-use baton_lock::{Held, Lock, Naming, State};
+use baton_lock::{Held, Lock, Naming, Outcome, State};
 use serde_json::json;
+use std::fs::File;
 use std::path::Path;
+use std::thread;
+use std::time::Duration;
 
 const OBSERVATIONS: u32 = 30;
 const RECORD: Scene = Scene { naming: Naming::Record, left: Left::Nothing };
@@ -61,6 +64,39 @@ fn left_over_record_that_no_kernel_lock_speaks_for_is_recovered_though_somebody_
         make_old(path);
     };
     is_never_busy(RECORD, empty, release);
+}
+
+/// History: on a busy machine an observer that was not scheduled for ten milliseconds while it read made a free lock busy.
+#[test]
+fn reader_that_takes_its_time_does_not_make_a_left_over_record_busy() {
+    let place = temporary();
+    let path = place.path().join("a.lock");
+    put_record(&path, &handwritten::ancestors(NO_PROCESS));
+    let reader = File::open(&path).expect("opened");
+    let held = thread::scope(|scope| {
+        scope.spawn(|| {
+            // The judge takes an exclusive one before it asks who has the file open.
+            while reader.try_lock_shared().is_ok() {
+                reader.unlock().expect("unlocked");
+                // Its own lock is not to be in the way.
+                thread::sleep(Duration::from_millis(1));
+            }
+            thread::sleep(Duration::from_millis(60));
+            drop(reader);
+        });
+        must_hold(&Lock::open(&path).expect("opened"))
+    });
+    assert!(matches!(held.outcome(), Outcome::Recovered(Some(_))), "{:?}", held.outcome());
+    release(held);
+}
+
+#[test]
+fn writer_that_stays_makes_a_left_over_record_busy() {
+    let place = temporary();
+    let path = place.path().join("a.lock");
+    put_record(&path, &handwritten::ancestors(NO_PROCESS));
+    let _writer = File::options().append(true).open(&path).expect("opened");
+    assert_eq!(must_be_busy(&Lock::open(&path).expect("opened")).state, State::OpenElsewhere);
 }
 
 #[test]

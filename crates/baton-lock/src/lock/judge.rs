@@ -48,6 +48,10 @@ pub(crate) const INCOMPLETE_FOR: Duration = Duration::from_secs(30);
 const MOMENTS: u32 = 5;
 const MOMENT: Duration = Duration::from_millis(2);
 
+/// The same for one that only readers are seen to have open.
+const READERS_MOMENTS: u32 = 100;
+const READERS_MOMENT: Duration = Duration::from_millis(5);
+
 /// What judging depends on, besides the file.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Rules {
@@ -401,7 +405,28 @@ pub(crate) fn used(handle: &Handle) -> Option<State> {
     if for_more_than_a_moment(|| sys::flock(handle, Flock::TryExclusive).is_err()) {
         return Some(State::ForeignFlock);
     }
-    for_more_than_a_moment(|| is_open_elsewhere(handle)).then_some(State::OpenElsewhere)
+    let is_open = for_more_than_a_moment(|| is_open_elsewhere(handle)) && stays_open_elsewhere(handle);
+    is_open.then_some(State::OpenElsewhere)
+}
+
+/// Does a file stay open elsewhere, though nobody who can be seen can write it? Who only reads it, as one who observes the lock does,
+/// is about to close it, and is given time for that also where all processors are busy. The kernel still has the last word: while it
+/// says that the file is open it may be in use by somebody who can't be seen.
+fn stays_open_elsewhere(handle: &Handle) -> bool {
+    for _ in 0..READERS_MOMENTS {
+        if for_more_than_a_moment(|| can_be_written_elsewhere(handle)) {
+            return true;
+        }
+        sys::pause(READERS_MOMENT);
+        if !is_open_elsewhere(handle) {
+            return false;
+        }
+    }
+    true
+}
+
+fn can_be_written_elsewhere(handle: &Handle) -> bool {
+    sys::stat(handle).is_ok_and(|stat| processes::others_can_write(handle, &Listed::of(handle, &stat)))
 }
 
 /// Is it still so when looked at a few times? Whoever just reads a file has it open for a moment.
