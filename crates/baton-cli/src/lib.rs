@@ -7,6 +7,8 @@
 //! | [`time`] | TIME as it is typed |
 //! | [`failure`] | what went wrong, with its exit code and the way out |
 //! | [`notice`] | what people read on standard error |
+//! | `ask` | what whoever sits at the terminal is asked |
+//! | `harmless` | what a step printed, as a terminal may show it |
 //! | [`json`] | what machines read |
 //! | [`file_size_limit`] | writing beyond it is an error, and no end |
 //! | [`first_process`] | what is different where there is no process above |
@@ -19,10 +21,12 @@
 
 pub mod apply;
 pub mod args;
+mod ask;
 pub mod exit;
 pub mod failure;
 pub mod file_size_limit;
 pub mod first_process;
+mod harmless;
 pub mod history;
 pub mod json;
 pub mod lock_argument;

@@ -10,8 +10,8 @@ use baton_lock::session::{
 };
 use baton_lock::{Held, escape};
 
-use super::ask;
 use super::decision::{self, Asked, Changes, Decision, Found, Refusal};
+use crate::ask;
 use crate::exit;
 use crate::failure::Failure;
 use crate::notice;
@@ -82,7 +82,7 @@ impl Beginning<'_> {
                 Chosen::Over(exit::DONE)
             }
             (Decision::Choose, _) => Chosen::Over(exit::DECISION_NEEDED),
-            (Decision::Refused(refusal), session) => return Err(self.refused(&refusal, session)),
+            (Decision::Refused(refusal), session) => return Err(refused(self.plan, &refusal, session)),
         })
     }
 
@@ -116,59 +116,60 @@ impl Beginning<'_> {
             }
         }
     }
+}
 
-    fn refused(&self, refusal: &Refusal, session: Option<&Session>) -> Failure {
-        let (name, plan) = (&self.plan.name, shown(self.plan));
-        let (code, message, hint) = match refusal {
-            Refusal::NoSession => (
-                exit::DECISION_NEEDED,
-                format!("there is no session of `{name}` to resume"),
-                format!("`baton apply {plan}` starts one"),
+/// Why it can't be done, and what can.
+pub(super) fn refused(plan: &Plan, refusal: &Refusal, session: Option<&Session>) -> Failure {
+    let (name, path) = (&plan.name, shown(plan));
+    let (code, message, hint) = match refusal {
+        Refusal::NoSession => (
+            exit::DECISION_NEEDED,
+            format!("there is no session of `{name}` to resume"),
+            format!("`baton apply {path}` starts one"),
+        ),
+        Refusal::OtherPlan { recorded } => (
+            exit::CONTENT,
+            format!(
+                "the session of `{name}` was begun with the plan `{}`, not with `{path}`",
+                escape::text(recorded),
             ),
-            Refusal::OtherPlan { recorded } => (
-                exit::CONTENT,
-                format!(
-                    "the session of `{name}` was begun with the plan `{}`, not with `{plan}`",
-                    escape::text(recorded),
-                ),
-                format!(
-                    "give one of the two plans another name; if the file was moved, `baton session reset {name}` \
-                     forgets what was done"
-                ),
+            format!(
+                "give one of the two plans another name; if the file was moved, `baton session reset {name}` \
+                 forgets what was done"
             ),
-            Refusal::Changed(changes) => (
-                exit::DECISION_NEEDED,
-                format!("the plan has changed what is finished: {}", self.in_words(changes, session)),
-                "`--accept-changes` counts it as finished all the same, `--fresh` starts from the first step, `--from STEP` \
-                 with `--accept-changes` runs again from there"
-                    .to_owned(),
-            ),
-            Refusal::Unfinished { step } => (
-                exit::DECISION_NEEDED,
-                format!("step `{step}` comes before and is not finished"),
-                format!("`baton apply --resume {plan}` runs it first"),
-            ),
-        };
-        Failure { code, message, hint: Some(hint) }
-    }
+        ),
+        Refusal::Changed(changes) => (
+            exit::DECISION_NEEDED,
+            format!("the plan has changed what is finished: {}", in_words(plan, changes, session)),
+            "`--accept-changes` counts it as finished all the same, `--fresh` starts from the first step, `--from STEP` \
+             with `--accept-changes` runs again from there"
+                .to_owned(),
+        ),
+        Refusal::Unfinished { step } => (
+            exit::DECISION_NEEDED,
+            format!("step `{step}` comes before and is not finished"),
+            format!("`baton apply --resume {path}` runs it first"),
+        ),
+    };
+    Failure { code, message, hint: Some(hint) }
+}
 
-    /// The differences, with what a step was and is where that was kept.
-    fn in_words(&self, changes: &[PlanChange], session: Option<&Session>) -> String {
-        let words = |change: &PlanChange| match change {
-            PlanChange::Altered { step } => self.altered(step, session).unwrap_or_else(|| change.to_string()),
-            other => other.to_string(),
-        };
-        changes.iter().map(words).collect::<Vec<_>>().join("; ")
-    }
+/// The differences, with what a step was and is where that was kept.
+fn in_words(plan: &Plan, changes: &[PlanChange], session: Option<&Session>) -> String {
+    let words = |change: &PlanChange| match change {
+        PlanChange::Altered { step } => altered(plan, step, session).unwrap_or_else(|| change.to_string()),
+        other => other.to_string(),
+    };
+    changes.iter().map(words).collect::<Vec<_>>().join("; ")
+}
 
-    fn altered(&self, step: &str, session: Option<&Session>) -> Option<String> {
-        let recorded = session?.step(step)?.definition.clone()?;
-        let fingerprint: Fingerprint = serde_json::from_value(recorded).ok()?;
-        let changes = self.plan.changes_since([(step, &fingerprint)]);
-        let words: Vec<String> =
-            changes.iter().map(|change| escape::text(&change.to_string()).into_owned()).collect();
-        (!words.is_empty()).then(|| words.join("; "))
-    }
+fn altered(plan: &Plan, step: &str, session: Option<&Session>) -> Option<String> {
+    let recorded = session?.step(step)?.definition.clone()?;
+    let fingerprint: Fingerprint = serde_json::from_value(recorded).ok()?;
+    let changes = plan.changes_since([(step, &fingerprint)]);
+    let words: Vec<String> =
+        changes.iter().map(|change| escape::text(&change.to_string()).into_owned()).collect();
+    (!words.is_empty()).then(|| words.join("; "))
 }
 
 /// The plan's steps as the session knows them.

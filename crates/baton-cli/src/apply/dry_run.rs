@@ -44,8 +44,9 @@ fn text(plan: &Plan, session: Option<&Session>, asked: &Asked, changes: Changes)
         Decision::Choose => {
             (exit::DECISION_NEEDED, format!("is not finished: {stands}; with `--resume` this would run"))
         }
-        Decision::Refused(_) => {
-            (exit::DECISION_NEEDED, "would be refused; otherwise this would run".to_owned())
+        Decision::Refused(refusal) => {
+            let failure = choice::refused(plan, refusal, session);
+            (failure.code, format!("would be refused: {}; otherwise this would run", failure.message))
         }
     };
     let mut text = format!("`{}` {head}\n", plan.name);

@@ -14,7 +14,6 @@
 //! A step is recorded as started before it runs and as ended after, each durably; the lock is inherited by each command. So
 //! whatever is killed when, the next runner finds either the old state or the new one, and nobody works beside it.
 
-mod ask;
 mod attempt;
 mod choice;
 pub mod decision;

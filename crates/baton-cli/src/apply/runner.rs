@@ -137,7 +137,7 @@ impl<'a> Runner<'a> {
             return self.ended(End::Complete, Came::Complete);
         }
         self.record([Event::SessionCompleted])?;
-        self.teller.ended(End::Complete, exit::DONE);
+        self.teller.ended(End::Complete, exit::DONE, 0);
         Ok(Came::Complete)
     }
 
@@ -148,7 +148,8 @@ impl<'a> Runner<'a> {
             Came::Failed => exit::STEP_FAILED,
             Came::Interrupted(signal) => exit::of_signal(signal as i32),
         };
-        self.teller.ended(end, code);
+        let to_do = self.session()?.steps().filter(|step| !step.is_finished()).count();
+        self.teller.ended(end, code, to_do);
         Ok(came)
     }
 
@@ -217,7 +218,7 @@ impl<'a> Runner<'a> {
         let is_finished = matches!(status, Some(StepStatus::Complete | StepStatus::Skipped));
         let reset = is_finished.then(|| Event::step_reset(&step.id));
         self.record(reset.into_iter().chain([Event::step_started(&step.id)]))?;
-        self.teller.started(step, 1, reason.as_str());
+        self.teller.started(step, 1, reason);
         let log = self.open_log(step)?;
         self.fail(step, &format!("its `when`: {}", fault.message), fault.cause, 1, &log)?;
         Ok(StepCame::Failed)
@@ -237,7 +238,7 @@ impl<'a> Runner<'a> {
         let mut number = 1;
         let came = loop {
             self.record([Event::step_started(&step.id)])?;
-            self.teller.started(step, number, reason.as_str());
+            self.teller.started(step, number, reason);
             let started = Instant::now();
             match self.attempt(step, &before, &mut log) {
                 Ok(published) => {
@@ -343,7 +344,7 @@ impl<'a> Runner<'a> {
         let mut command = self.command(step, &invocation);
         command.env("BATON_OUTPUT", output.path());
         log.note(&format!("run: {}", step.run.redacted(&self.secrets)));
-        match self.execute(command, step, step.timeout, log) {
+        match self.execute(command, step, Role::Run, log) {
             Ok(Finish::Ended(Ended::Code(0))) => {
                 let secrets = self.plan.secret_values();
                 let rules = facts::Rules { outputs: &step.outputs, secrets: &secrets };
@@ -370,7 +371,7 @@ impl<'a> Runner<'a> {
             step.command(role).map(|command| command.redacted(&self.secrets)).unwrap_or_default()
         ));
         let command = self.command(step, &invocation);
-        let finish = self.execute(command, step, step.timeout, &mut log);
+        let finish = self.execute(command, step, role, &mut log);
         log.note(&format!("{}: {}", role.key(), describe(finish.as_ref())));
         let answer = match finish {
             Ok(Finish::Ended(Ended::Code(0))) => Answer::Yes,
@@ -394,7 +395,7 @@ impl<'a> Runner<'a> {
                     step.undo.as_ref().map(|command| command.redacted(&self.secrets)).unwrap_or_default()
                 ));
                 let command = self.command(step, &invocation);
-                match self.execute(command, step, step.timeout, &mut log) {
+                match self.execute(command, step, Role::Undo, &mut log) {
                     Ok(Finish::Ended(Ended::Code(0))) => Ok(()),
                     Ok(finish) => Err(Fault::of(finish, step, &log)),
                     Err(error) => Err(cannot_start(&invocation, &error)),
@@ -424,15 +425,9 @@ impl<'a> Runner<'a> {
         command
     }
 
-    fn execute(
-        &mut self,
-        command: Command,
-        step: &Step,
-        timeout: Option<Duration>,
-        log: &mut Log,
-    ) -> io::Result<Finish> {
-        let mut watcher = Watching { teller: &mut self.teller, log, step, since: Instant::now() };
-        let finish = process::run(command, self.held, &self.caught, timeout, &mut watcher);
+    fn execute(&mut self, command: Command, step: &Step, role: Role, log: &mut Log) -> io::Result<Finish> {
+        let mut watcher = Watching { teller: &mut self.teller, log, step, role, since: Instant::now() };
+        let finish = process::run(command, self.held, &self.caught, step.timeout, &mut watcher);
         let rest = log.flush();
         self.teller.output(&rest);
         finish
@@ -468,12 +463,7 @@ impl Fault {
     }
 
     fn of(finish: Finish, step: &Step, log: &Log) -> Self {
-        let last = log
-            .last_lines()
-            .into_iter()
-            .rev()
-            .find(|line| !line.trim().is_empty() && !line.starts_with("# "));
-        let last = last.map(|line| format!("; its last words: {line}")).unwrap_or_default();
+        let last = log.last_words().map(|words| format!("; its last words: {words}")).unwrap_or_default();
         match finish {
             Finish::Ended(ended) => Self {
                 message: format!("it {}{last}", holding::how(ended)),
@@ -531,6 +521,7 @@ struct Watching<'r> {
     teller: &'r mut Teller,
     log: &'r mut Log,
     step: &'r Step,
+    role: Role,
     since: Instant,
 }
 
@@ -541,6 +532,6 @@ impl Watcher for Watching<'_> {
     }
 
     fn tick(&mut self) {
-        self.teller.running(self.step, self.since.elapsed());
+        self.teller.running(self.step, self.role, self.since.elapsed());
     }
 }

@@ -17,10 +17,11 @@ use baton_lock::{clock, escape, state_dir};
 
 use super::log::Log;
 use super::runner::{Fault, FaultCause};
+use super::step::Reason;
 use crate::args::TellingArgs;
 use crate::history::{Entry, Event, FailureCause, How, Journal};
 use crate::notice::{self, Notices};
-use crate::plan::{Plan, Step};
+use crate::plan::{Plan, Role, Step};
 use crate::run::job::Ended;
 
 const GOOD: Style = AnsiColor::Green.on_default();
@@ -114,24 +115,32 @@ impl Teller {
         self.line(step, DIM, "kept", why);
     }
 
-    pub(super) fn started(&mut self, step: &Step, number: u32, reason: &str) {
-        let (id, why) = (step.id.clone(), reason.to_owned());
+    pub(super) fn started(&mut self, step: &Step, number: u32, reason: Reason) {
+        let (id, why) = (step.id.clone(), reason.as_str().to_owned());
         self.event(Event::StepStarted { step: id, number, reason: why });
         match self.manner {
-            Manner::Terminal => self.running(step, Duration::ZERO),
+            Manner::Terminal => {
+                // Why a step runs is said where it does not go without saying; of a second try it was said.
+                if number == 1 && reason != Reason::NotYet {
+                    self.line(step, DIM, "runs", reason.as_str());
+                }
+                self.running(step, Role::Run, Duration::ZERO);
+            }
             Manner::Lines if number > 1 => self.line(step, DIM, "runs", &format!("try {number}")),
-            Manner::Lines => self.line(step, DIM, "runs", reason),
+            Manner::Lines => self.line(step, DIM, "runs", reason.as_str()),
             Manner::Json | Manner::Silent => {}
         }
     }
 
-    /// It still runs.
-    pub(super) fn running(&mut self, step: &Step, time: Duration) {
+    /// That command of it still runs.
+    pub(super) fn running(&mut self, step: &Step, role: Role, time: Duration) {
         if self.manner != Manner::Terminal {
             return;
         }
-        let command = escape::text(&step.run.redacted(&self.secrets)).into_owned();
-        let text = format!("{} {} {}  {command}", self.place(step), step.id, clock::spell(time));
+        let command = step.command(role).map(|command| command.redacted(&self.secrets)).unwrap_or_default();
+        let command = escape::text(&command);
+        let what = if role == Role::Run { String::new() } else { format!("{}: ", role.key()) };
+        let text = format!("{} {} {}  {what}{command}", self.place(step), step.id, clock::spell(time));
         self.status(&text);
     }
 
@@ -224,7 +233,8 @@ impl Teller {
         }
     }
 
-    pub(super) fn ended(&mut self, end: End, code: u8) {
+    /// `to_do` is how many steps are not finished.
+    pub(super) fn ended(&mut self, end: End, code: u8, to_do: usize) {
         let word = match end {
             End::Complete => "complete",
             End::Failed => "failed",
@@ -245,6 +255,13 @@ impl Teller {
         let (ran, left) = (counted(self.ran), self.left);
         let took = spell(self.since.elapsed());
         let line = match end {
+            End::Complete if self.purpose == Purpose::Undo => {
+                format!("{GOOD}{}: undone{GOOD:#} ({ran}, {took})", self.name)
+            }
+            End::Complete if to_do > 0 => {
+                let to_do = counted(to_do);
+                format!("{GOOD}{}: done as asked{GOOD:#} ({ran} ran, {took}), {to_do} still to do", self.name)
+            }
             End::Complete => {
                 format!("{GOOD}{}: complete{GOOD:#} ({ran} ran, {left} left as they were, {took})", self.name)
             }

@@ -30,6 +30,8 @@ mod command_signals;
 mod command_status;
 mod command_waiting;
 mod directory_replaced;
+mod documented_apply;
+mod examples_work;
 mod flock_naming;
 mod hostile_surroundings;
 mod inheriting;
