@@ -313,7 +313,7 @@ fn reset_asks_on_a_terminal_and_then_all_begins_anew() {
         };
         shell.types_command(&with_state);
         if !answer.is_empty() {
-            shell.shows("session `job` is failed, 1 of 3 steps done; set it aside");
+            shell.shows("session `job` is failed, 1 of 3 steps done");
             shell.shows("[y/N] ");
             // It has the lock while it asks, so that what it asks about stays what it is.
             assert_eq!(case.job.applied("--resume -n").code, Some(75));
