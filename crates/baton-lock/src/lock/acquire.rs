@@ -147,7 +147,12 @@ fn refuse_what_is_no_record(setup: &Setup, directory: &Directory) -> Result<(), 
 }
 
 /// Steps 4 to 7, the guard being locked.
-fn hold(setup: &Arc<Setup>, directory: &Arc<Directory>, guard: Locked, turn: Turn<'_>) -> Result<Round, Error> {
+fn hold(
+    setup: &Arc<Setup>,
+    directory: &Arc<Directory>,
+    guard: Locked,
+    turn: Turn<'_>,
+) -> Result<Round, Error> {
     let busy = |state, record| {
         Ok(Round::Busy(Busy { state, record, at: At::Record(Arc::clone(directory), guard.get().stat) }))
     };

@@ -43,7 +43,9 @@ use crate::{record, redact};
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Debug)]
+///
+/// Clones are the same lock, and share what is open.
+#[derive(Clone, Debug)]
 pub struct Lock {
     setup: Arc<Setup>,
 }
