@@ -89,17 +89,22 @@ impl Beginning<'_> {
     /// On a terminal asks; elsewhere it is a failure that names the commands.
     fn put_to_the_user(&self, session: &Session) -> Result<Option<Asked>, Failure> {
         let (story, plan) = (how_it_stands(session), shown(self.plan));
+        let undo = format!("`baton undo {plan}` takes back the rest");
         if !ask::is_possible() {
             return Err(Failure {
                 code: exit::DECISION_NEEDED,
                 message: format!("`{}` is not finished: {story}", self.plan.name),
                 hint: Some(format!(
-                    "`baton apply --resume {plan}` carries on there, `baton apply --fresh {plan}` starts from the first \
-                     step, `baton apply --dry-run --resume {plan}` shows what would run"
+                    "{}`baton apply --resume {plan}` carries on there, `baton apply --fresh {plan}` starts from the first \
+                     step, `baton apply --dry-run --resume {plan}` shows what would run",
+                    if session.is_half_undone() { undo + ", " } else { String::new() }
                 )),
             });
         }
         notice::line(&format!("`{}` is not finished: {story}", self.plan.name));
+        if session.is_half_undone() {
+            notice::hint(&undo);
+        }
         loop {
             let answer = ask::ask("Carry on there (r), start from the first step (f), or do nothing (c)?");
             match answer.as_deref() {
@@ -169,10 +174,11 @@ fn altered(plan: &Plan, step: &str, session: Option<&Session>) -> Option<String>
 
 /// The plan's steps as the session knows them.
 pub(super) fn planned(plan: &Plan) -> Vec<PlannedStep> {
+    let secrets = plan.secrets();
     plan.steps
         .iter()
         .map(|step| {
-            let fingerprint = step.fingerprint();
+            let fingerprint = step.fingerprint(&secrets);
             let planned = PlannedStep::with_digest(&step.id, &fingerprint.digest);
             // What can't be spelled as JSON is not there to be compared: then the digest alone tells.
             serde_json::to_value(&fingerprint)
@@ -185,6 +191,9 @@ pub(super) fn planned(plan: &Plan) -> Vec<PlannedStep> {
 pub(super) fn how_it_stands(session: &Session) -> String {
     let done = session.steps().filter(|step| step.is_finished()).count();
     let mut text = format!("{done} of {} steps are done", session.steps().len());
+    if session.is_half_undone() {
+        text.push_str("; it was being undone, which has not come to its end");
+    }
     // Writing to a string can't fail.
     if let Some(failure) = session.failure() {
         let how = if failure.cause == Cause::Interrupted { "was interrupted" } else { "failed" };

@@ -50,12 +50,13 @@ fn text(plan: &Plan, session: Option<&Session>, asked: &Asked, changes: Changes)
         }
     };
     let mut text = format!("`{}` {head}\n", plan.name);
+    let secrets = plan.secrets();
     for step in &plan.steps {
         let (mark, why) = would(step, session, &decision);
         // Writing to a string can't fail.
         let _ = writeln!(text, "  {mark:<5} {:<20} {why}", escape::text(&step.id));
         if mark != "keep" {
-            let _ = writeln!(text, "        {:<20} {}", "", escape::text(&step.run.redacted()));
+            let _ = writeln!(text, "        {:<20} {}", "", escape::text(&step.run.redacted(&secrets)));
         }
     }
     (code, text)

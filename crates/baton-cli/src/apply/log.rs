@@ -192,7 +192,7 @@ impl Drop for Output {
 }
 
 /// Removes the facts' files of attempts that were killed: what was written there was never looked through for secrets.
-pub(super) fn sweep_outputs(directory: &Path) {
+pub(crate) fn sweep_outputs(directory: &Path) {
     let Ok(entries) = fs::read_dir(directory) else { return };
     for entry in entries.flatten() {
         if entry.file_name().to_string_lossy().ends_with(OUTPUT) {

@@ -18,7 +18,7 @@ mod attempt;
 mod choice;
 pub mod decision;
 mod dry_run;
-mod log;
+pub(crate) mod log;
 mod process;
 mod runner;
 mod step;

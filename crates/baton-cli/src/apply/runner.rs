@@ -63,6 +63,7 @@ pub(super) struct Runner<'a> {
     caught: Caught,
     writer: Writer,
     pub(super) teller: Teller,
+    secrets: Secrets,
     logs: PathBuf,
 }
 
@@ -76,8 +77,9 @@ impl<'a> Runner<'a> {
     ) -> Self {
         let state = state_dir::state_directory().unwrap_or_default();
         let logs = std::path::absolute(state.join("logs").join(&plan.name)).unwrap_or_default();
-        writer.hide(Secrets::new(secret_values(plan)));
-        Self { plan, held, caught, writer, teller, logs }
+        let secrets = plan.secrets();
+        writer.hide(secrets.clone());
+        Self { plan, held, caught, writer, teller, secrets, logs }
     }
 
     /// Records the begin of the attempt.
@@ -121,7 +123,7 @@ impl<'a> Runner<'a> {
     pub(super) fn run(&mut self, only: Option<&str>) -> Result<Came, Failure> {
         let plan = self.plan;
         for step in plan.steps.iter().filter(|step| only.is_none_or(|only| step.id == only)) {
-            if let Some(signal) = self.caught.ending().ok().flatten() {
+            if let Some(signal) = self.told_to_stop() {
                 return self.interrupted(signal);
             }
             match self.consider(step)? {
@@ -153,6 +155,11 @@ impl<'a> Runner<'a> {
 
     pub(super) fn interrupted(&mut self, signal: Signal) -> Result<Came, Failure> {
         self.ended(End::Interrupted, Came::Interrupted(signal))
+    }
+
+    /// Was it told to stop while no command ran?
+    pub(super) fn told_to_stop(&self) -> Option<Signal> {
+        self.caught.ending().ok().flatten()
     }
 
     /// Finds out whether a step has to run, and runs it.
@@ -318,8 +325,7 @@ impl<'a> Runner<'a> {
 
     fn open_log(&self, step: &Step) -> Result<Log, Failure> {
         let number = self.session()?.open_attempt().map_or(0, |attempt| attempt.number);
-        let secrets = Secrets::new(secret_values(self.plan));
-        Log::create(&self.logs, number, &step.id, secrets).map_err(|error| Failure {
+        Log::create(&self.logs, number, &step.id, self.secrets.clone()).map_err(|error| Failure {
             code: exit::UNSAFE,
             message: format!("cannot create the log in {}: {error}", escape::path(&self.logs)),
             hint: Some("free some space there, or set BATON_DIR to another directory".to_owned()),
@@ -337,10 +343,10 @@ impl<'a> Runner<'a> {
         let Some(invocation) = invocation else { return Ok(Facts::new()) };
         let mut command = self.command(step, &invocation);
         command.env("BATON_OUTPUT", output.path());
-        log.note(&format!("run: {}", step.run.redacted()));
+        log.note(&format!("run: {}", step.run.redacted(&self.secrets)));
         match self.execute(command, step, Role::Run, log) {
             Ok(Finish::Ended(Ended::Code(0))) => {
-                let secrets = secret_values(self.plan);
+                let secrets = self.plan.secret_values();
                 let rules = facts::Rules { outputs: &step.outputs, secrets: &secrets };
                 facts::read(output.path(), rules).map_err(|error| Fault::error(with_cause(&error)))
             }
@@ -362,7 +368,7 @@ impl<'a> Runner<'a> {
         log.note(&format!(
             "{}: {}",
             role.key(),
-            step.command(role).map(crate::plan::Command::redacted).unwrap_or_default()
+            step.command(role).map(|command| command.redacted(&self.secrets)).unwrap_or_default()
         ));
         let command = self.command(step, &invocation);
         let finish = self.execute(command, step, role, &mut log);
@@ -386,7 +392,7 @@ impl<'a> Runner<'a> {
             Ok(Some(invocation)) => {
                 log.note(&format!(
                     "undo: {}",
-                    step.undo.as_ref().map(crate::plan::Command::redacted).unwrap_or_default()
+                    step.undo.as_ref().map(|command| command.redacted(&self.secrets)).unwrap_or_default()
                 ));
                 let command = self.command(step, &invocation);
                 match self.execute(command, step, Role::Undo, &mut log) {
@@ -503,19 +509,6 @@ fn cannot_start(invocation: &Invocation, error: &io::Error) -> Fault {
 
 fn with_cause(error: &dyn std::error::Error) -> String {
     error.source().map_or_else(|| error.to_string(), |cause| format!("{error}: {cause}"))
-}
-
-/// The values of the plan's secrets, as far as they are set.
-fn secret_values(plan: &Plan) -> Vec<String> {
-    let named = plan.steps.iter().flat_map(|step| step.secrets.iter().map(move |name| (step, name)));
-    let value = |(step, name): (&Step, &String)| match step.env.get(name) {
-        Some(template) => template.fill(|_| Err(())).ok(),
-        None => std::env::var_os(name).map(|value| value.to_string_lossy().into_owned()),
-    };
-    let mut values: Vec<String> = named.filter_map(value).filter(|value| !value.is_empty()).collect();
-    values.sort_unstable();
-    values.dedup();
-    values
 }
 
 fn killed_in(session: &Session) -> Option<String> {

@@ -11,6 +11,7 @@ use std::io::{self, IsTerminal as _, Write as _};
 use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
+use baton_lock::redact::Secrets;
 use baton_lock::session::{End, Purpose, Session};
 use baton_lock::{clock, escape, state_dir};
 
@@ -20,7 +21,7 @@ use super::step::Reason;
 use crate::args::TellingArgs;
 use crate::history::{Entry, Event, FailureCause, How, Journal};
 use crate::notice::{self, Notices};
-use crate::plan::{Command, Plan, Role, Step};
+use crate::plan::{Plan, Role, Step};
 use crate::run::job::Ended;
 
 const GOOD: Style = AnsiColor::Green.on_default();
@@ -47,6 +48,7 @@ pub(super) struct Teller {
     journal: Option<Journal>,
     name: String,
     plan: String,
+    secrets: Secrets,
     steps: usize,
     attempt: u64,
     purpose: Purpose,
@@ -78,6 +80,7 @@ impl Teller {
             journal,
             name: plan.name.clone(),
             plan: escape::shell(&plan.path),
+            secrets: plan.secrets(),
             steps: plan.steps.len(),
             attempt: 0,
             purpose: Purpose::Apply,
@@ -134,7 +137,7 @@ impl Teller {
         if self.manner != Manner::Terminal {
             return;
         }
-        let command = step.command(role).map(Command::redacted).unwrap_or_default();
+        let command = step.command(role).map(|command| command.redacted(&self.secrets)).unwrap_or_default();
         let command = escape::text(&command);
         let what = if role == Role::Run { String::new() } else { format!("{}: ", role.key()) };
         let text = format!("{} {} {}  {what}{command}", self.place(step), step.id, clock::spell(time));
@@ -163,8 +166,9 @@ impl Teller {
 
     /// A try failed, and another one follows.
     pub(super) fn tried(&mut self, step: &Step, fault: &Fault, number: u32, pause: Duration) {
-        self.failure_event(step, &baton_lock::redact::failure(&fault.message), fault.cause, number);
-        let message = escape::text(&baton_lock::redact::failure(&fault.message)).into_owned();
+        let message = self.secrets.failure(&fault.message);
+        self.failure_event(step, &message, fault.cause, number);
+        let message = escape::text(&message);
         let pause = format!("{:.1} s", pause.as_secs_f64());
         self.line(step, BAD, "again", &format!("try {number} failed: {message}; the next one in {pause}"));
     }
@@ -214,7 +218,7 @@ impl Teller {
 
     /// An undo failed: why, and the end of its log.
     pub(super) fn not_undone(&mut self, step: &Step, fault: &Fault, log: &Log) {
-        let message = baton_lock::redact::failure(&fault.message);
+        let message = self.secrets.failure(&fault.message);
         self.is_way_told = true;
         self.failure_event(step, &message, fault.cause, 1);
         self.clear();
@@ -239,7 +243,11 @@ impl Teller {
         self.event(Event::AttemptEnded { end, exit_code: code });
         self.clear();
         if end == End::Interrupted && !self.is_way_told && self.manner != Manner::Json {
-            notice::hint(&format!("`baton apply --resume {}` carries on", self.plan));
+            let (verb, does) = match self.purpose {
+                Purpose::Undo => ("undo", "takes back the rest"),
+                Purpose::Apply | Purpose::Rerun => ("apply --resume", "carries on"),
+            };
+            notice::hint(&format!("`baton {verb} {}` {does}", self.plan));
         }
         if !matches!(self.manner, Manner::Terminal | Manner::Lines) {
             return;

@@ -15,6 +15,7 @@ use rustix::fs::{CWD, RenameFlags};
 
 use super::place::Place;
 use super::words;
+use crate::apply::log::sweep_outputs;
 use crate::args::SessionResetArgs;
 use crate::ask;
 use crate::exit;
@@ -136,6 +137,8 @@ fn set_logs_aside(place: &Place, session: Option<&Path>) -> Result<Option<PathBu
     if !is_there(&logs) {
         return Ok(None);
     }
+    // What is set aside is kept for good.
+    sweep_outputs(&logs);
     let own_ending = || {
         let time = baton_lock::clock::format(std::time::SystemTime::now()).replace(':', "");
         format!("{time}.kept")
