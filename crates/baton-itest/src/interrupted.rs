@@ -158,7 +158,9 @@ impl Call {
         command.args(["-D", "-o", "/dev/null", "-e", &format!("trace={name}")]);
         command.args(["-e", &format!("inject={name}:signal={signal}:when={nth}")]);
         if NAMING.contains(&&**name) {
-            places(directory).into_iter().for_each(|place| _ = command.arg("-P").arg(place));
+            for place in places(directory) {
+                command.arg("-P").arg(place);
+            }
         }
         command.arg(puppet.get_program()).args(puppet.get_args());
         command

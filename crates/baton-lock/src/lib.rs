@@ -30,7 +30,7 @@ mod sys;
 
 pub use diagnosis::{AncestorState, Observation, Place, State};
 pub use error::{Error, ErrorKind};
-pub use lock::{Attempt, Cancel, Held, Integrity, Lock, Malformed, Naming, Options, Outcome};
+pub use lock::{Attempt, Cancel, Held, Identity, Integrity, Lock, Malformed, Naming, Options, Outcome};
 pub use processes::Process;
 pub use record::{Details, Record};
 

@@ -26,6 +26,7 @@ mod command_nesting;
 mod command_pid_namespace;
 mod command_recovery;
 mod command_report;
+mod command_several;
 mod command_signals;
 mod command_status;
 mod command_waiting;

@@ -54,10 +54,10 @@ pub(crate) enum At {
 
 /// Whose turn it is, as far as who asks is concerned.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Turn {
-    pub(crate) standing: Standing,
-    /// Those before have had their time: they are passed.
-    pub(crate) may_pass: bool,
+pub(crate) struct Turn<'a> {
+    pub(crate) standing: Standing<'a>,
+    /// For how many of them those before have had their time.
+    pub(crate) has_waited: u32,
 }
 
 /// How often a record that others are judging, or that changes while it is judged, is looked at again within a round, and
@@ -81,7 +81,7 @@ pub(crate) fn approach(setup: &Arc<Setup>) -> Result<Option<Approach>, Error> {
 
 impl Approach {
     /// Steps 3 to 7, once. The guard may be locked by its descriptor already, by somebody who has waited for it.
-    pub(crate) fn enter(self, setup: &Arc<Setup>, turn: Turn) -> Result<Round, Error> {
+    pub(crate) fn enter(self, setup: &Arc<Setup>, turn: Turn<'_>) -> Result<Round, Error> {
         if !self.guard.try_lock(&self.directory, &setup.names)? {
             let (state, record) = super::observe::behind_locked_guard(setup, &self.directory);
             return Ok(Round::Busy(Busy { state, record, at: At::Guard(self) }));
@@ -147,7 +147,12 @@ fn refuse_what_is_no_record(setup: &Setup, directory: &Directory) -> Result<(), 
 }
 
 /// Steps 4 to 7, the guard being locked.
-fn hold(setup: &Arc<Setup>, directory: &Arc<Directory>, guard: Locked, turn: Turn) -> Result<Round, Error> {
+fn hold(
+    setup: &Arc<Setup>,
+    directory: &Arc<Directory>,
+    guard: Locked,
+    turn: Turn<'_>,
+) -> Result<Round, Error> {
     let busy = |state, record| {
         Ok(Round::Busy(Busy { state, record, at: At::Record(Arc::clone(directory), guard.get().stat) }))
     };
@@ -206,11 +211,16 @@ fn hold(setup: &Arc<Setup>, directory: &Arc<Directory>, guard: Locked, turn: Tur
 }
 
 /// Who has to come before, once it is clear that the lock could be had.
-fn not_yet(setup: &Setup, directory: &Arc<Directory>, guard: &Guard, turn: Turn) -> Option<Ahead> {
+fn not_yet(setup: &Setup, directory: &Arc<Directory>, guard: &Guard, turn: Turn<'_>) -> Option<Ahead> {
     let ahead = Queue::open(directory, &setup.names, &guard.stat)?.ahead(turn.standing)?;
-    if turn.may_pass {
+    // Those who step back are not stopped, but wait for others in their turn.
+    if turn.has_waited > ahead.stepping_back {
         ahead.pass();
         return None;
+    }
+    // Before the guard is given back: whoever gets it next sees it.
+    if let Standing::Waiter(ticket) = turn.standing {
+        ticket.step_back(true);
     }
     Some(ahead)
 }

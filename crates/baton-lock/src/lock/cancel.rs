@@ -1,6 +1,6 @@
 //! Giving up a wait from outside: from another thread, or an event loop.
 
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -46,6 +46,13 @@ impl Cancel {
         let event =
             sys::event().map_err(|errno| Error::io("get a descriptor for", Path::new("a wait"), errno))?;
         Ok(Self { event: Arc::new(event) })
+    }
+
+    /// One that happens when something else does: as soon as the descriptor is readable, and for as long as it is.
+    ///
+    /// A `signalfd`, say, so that a signal ends the wait; then [`cancel`](Self::cancel) is not to be used.
+    pub fn when_readable(descriptor: OwnedFd) -> Self {
+        Self { event: Arc::new(descriptor) }
     }
 
     /// Ends the waits. May be called from a signal handler: it makes one system call, and neither allocates nor locks anything.

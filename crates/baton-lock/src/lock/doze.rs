@@ -33,9 +33,6 @@ const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// How long one that has waited longer has to come for a lock that is free: whoever takes longer is stopped.
 const TO_COME: Duration = Duration::from_secs(1);
 
-/// By how much longer each further one is waited for who has waited longer: so that those who pass do it in their order.
-const STAGGER: Duration = Duration::from_millis(20);
-
 /// A sleep that has not ended yet.
 #[derive(Debug)]
 pub(crate) enum Doze {
@@ -64,8 +61,16 @@ pub(crate) struct Locked {
     // Dropped before what it waits with.
     lookout: Lookout,
     _file: Handle,
-    /// How long at most, and until when that is.
-    most: Option<(Handle, Instant)>,
+    most: Option<Most>,
+}
+
+/// How long it is waited at most.
+#[derive(Debug)]
+struct Most {
+    timer: Handle,
+    until: Instant,
+    /// How many times [`TO_COME`] that is.
+    times: u32,
 }
 
 impl Doze {
@@ -77,15 +82,19 @@ impl Doze {
         Ok(Self::Posted(Posted { lookout: Some(lookout), approach: Some(approach) }))
     }
 
-    /// Until the last one who comes before has got the lock or is gone; at most for as long as they may take to come for it.
+    /// Until the last one who comes before has got the lock or is gone; at most for as long as they may take to come for it: those who
+    /// step back themselves have to wait for others first, one after the other.
     pub(crate) fn ahead(setup: &Setup, ahead: Ahead) -> Result<Self, Error> {
-        let most = TO_COME + STAGGER * u32::try_from(ahead.count).unwrap_or(u32::MAX);
-        Self::locked(setup, ahead.nearest, Awaited::NoRange(Range::Holder), Some(most))
+        let times = ahead.stepping_back.saturating_add(1);
+        Self::locked(setup, ahead.nearest, Awaited::NoRange(Range::Holder), Some(times))
     }
 
-    fn locked(setup: &Setup, file: Handle, awaited: Awaited, most: Option<Duration>) -> Result<Self, Error> {
+    fn locked(setup: &Setup, file: Handle, awaited: Awaited, times: Option<u32>) -> Result<Self, Error> {
         let failed = |errno| Error::io("start to wait for", &setup.path, errno);
-        let most = most.map(|most| sys::timer(most).map(|timer| (timer, Instant::now() + most)));
+        let most = times.map(|times| {
+            let time = TO_COME * times;
+            sys::timer(time).map(|timer| Most { timer, until: Instant::now() + time, times })
+        });
         let most = most.transpose().map_err(failed)?;
         let lookout = Lookout::start(&file, awaited).map_err(failed)?;
         Ok(Self::Lock(Locked { lookout, _file: file, most }))
@@ -140,31 +149,34 @@ impl Doze {
             Self::Not | Self::Blocked(_) => Vec::new(),
             Self::Posted(posted) => posted.lookout.iter().flat_map(Lookout::descriptors).collect(),
             Self::Lock(Locked { lookout, most, .. }) => {
-                lookout.descriptors().into_iter().chain(most.iter().map(|(timer, _)| timer.as_fd())).collect()
+                lookout.descriptors().into_iter().chain(most.iter().map(|most| most.timer.as_fd())).collect()
             }
             Self::Events(events) => events.iter().map(AsFd::as_fd).collect(),
         }
     }
 
-    /// Ends it. With the guard, if it was waited for, which may be locked by now; and whether all the time was over that others had.
-    pub(crate) fn end(self) -> (Option<Approach>, bool) {
+    /// Ends it. With the guard, if it was waited for, which may be locked by now; and how many times the time is over that others had.
+    pub(crate) fn end(self) -> (Option<Approach>, u32) {
         match self {
-            Self::Not | Self::Events(_) => (None, false),
-            Self::Blocked(approach) => (Some(approach), false),
+            Self::Not | Self::Events(_) => (None, 0),
+            Self::Blocked(approach) => (Some(approach), 0),
             Self::Posted(mut posted) => {
                 posted.lookout = None;
-                (posted.approach.take(), false)
+                (posted.approach.take(), 0)
             }
-            Self::Lock(locked) => (None, locked.is_over()),
+            Self::Lock(locked) => (None, locked.times_over()),
         }
     }
 }
 
 impl Locked {
-    /// Is the time over, and the lock still there?
-    fn is_over(&self) -> bool {
+    /// How many times the time is over, the lock being still there.
+    fn times_over(&self) -> u32 {
         let is_gone = sys::is_ready(&self.lookout.descriptors(), Some(Duration::ZERO)).unwrap_or(true);
-        !is_gone && self.most.as_ref().is_some_and(|(_, until)| Instant::now() >= *until)
+        match &self.most {
+            Some(most) if !is_gone && Instant::now() >= most.until => most.times,
+            _ => 0,
+        }
     }
 }
 

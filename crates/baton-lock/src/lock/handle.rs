@@ -16,6 +16,7 @@ use super::wait::{self, Attempt, Limit};
 use crate::diagnosis::Observation;
 use crate::error::Error;
 use crate::processes;
+use crate::sys::FileId;
 use crate::{record, redact};
 
 /// A lock, named by a path; not held, only known.
@@ -42,7 +43,9 @@ use crate::{record, redact};
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Debug)]
+///
+/// Clones are the same lock, and share what is open.
+#[derive(Clone, Debug)]
 pub struct Lock {
     setup: Arc<Setup>,
 }
@@ -186,6 +189,21 @@ impl Options {
     }
 }
 
+/// Which lock it is: see [`Lock::identity`]. The order has no meaning but that it is the same for everybody.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Identity {
+    directory: (u64, u64),
+    name: OsString,
+}
+
+/// What is called once can be called by who may call it again.
+fn once(
+    on_busy: impl FnOnce(&Observation) -> ControlFlow<()>,
+) -> impl FnMut(&Observation) -> ControlFlow<()> {
+    let mut on_busy = Some(on_busy);
+    move |seen| on_busy.take().map_or(ControlFlow::Continue(()), |on_busy| on_busy(seen))
+}
+
 fn limit(deadline: Option<Instant>) -> Limit {
     deadline.map_or(Limit::Never, Limit::At)
 }
@@ -283,12 +301,7 @@ impl Lock {
         deadline: Option<Instant>,
         on_busy: impl FnOnce(&Observation) -> ControlFlow<()>,
     ) -> Result<Attempt, Error> {
-        let mut on_busy = Some(on_busy);
-        let mut told = |seen: &Observation| match on_busy.take() {
-            Some(on_busy) => on_busy(seen),
-            None => ControlFlow::Continue(()),
-        };
-        wait::acquire(&self.setup, limit(deadline), None, Some(&mut told))
+        wait::acquire(&self.setup, limit(deadline), None, Some(&mut once(on_busy)))
     }
 
     /// Acquires the lock, waiting until `deadline` if there is one, or until it is given up from outside: then the answer is
@@ -299,6 +312,34 @@ impl Lock {
     /// As [`try_lock`](Self::try_lock).
     pub fn lock_cancellable(&self, deadline: Option<Instant>, cancel: &Cancel) -> Result<Attempt, Error> {
         wait::acquire(&self.setup, limit(deadline), Some(cancel), None)
+    }
+
+    /// As [`lock_cancellable`](Self::lock_cancellable), with `on_busy` as of [`lock_with`](Self::lock_with).
+    ///
+    /// # Errors
+    ///
+    /// As [`try_lock`](Self::try_lock).
+    pub fn lock_cancellable_with(
+        &self,
+        deadline: Option<Instant>,
+        cancel: &Cancel,
+        on_busy: impl FnOnce(&Observation) -> ControlFlow<()>,
+    ) -> Result<Attempt, Error> {
+        wait::acquire(&self.setup, limit(deadline), Some(cancel), Some(&mut once(on_busy)))
+    }
+
+    /// Which lock it is, whichever way its path is spelled: for taking several in one order.
+    ///
+    /// Whoever takes several locks in the order of their identities never waits for somebody who waits for him. The identity is
+    /// good for as long as this value lives and the directory is not replaced; in flock naming two names (hard links) of one guard
+    /// have two.
+    ///
+    /// # Errors
+    ///
+    /// If the directory can't be opened or is not fit for a lock.
+    pub fn identity(&self) -> Result<Identity, Error> {
+        let FileId { device, inode } = self.setup.directory()?.id();
+        Ok(Identity { directory: (device, inode), name: self.setup.well_known.clone() })
     }
 
     /// Waits until the lock could be had, or can't be a lock at all, the deadline has passed, or it is given up from outside;

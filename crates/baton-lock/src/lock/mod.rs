@@ -40,7 +40,7 @@ mod token;
 mod wait;
 
 pub use cancel::Cancel;
-pub use handle::{Lock, Options};
+pub use handle::{Identity, Lock, Options};
 pub use held::{Held, Integrity, Outcome};
 pub use judge::Malformed;
 pub use naming::Naming;

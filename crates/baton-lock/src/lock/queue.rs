@@ -33,6 +33,9 @@ const TICKETS: u32 = 10_000;
 /// What the name of a ticket that others have passed ends with.
 const PASSED: &str = ".passed";
 
+/// What a waiter has locked of its own ticket while it lets others come first, so that those behind it know that it is running.
+const STEPPING_BACK: Range = Range::Judge;
+
 /// What temporary names are made of.
 const TICKET: &str = "ticket";
 
@@ -67,12 +70,12 @@ struct Entry {
 }
 
 /// What somebody who asks for the lock is to the queue.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Standing {
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Standing<'a> {
     /// Has just come, and does not wait: all who wait come first.
     Newcomer,
-    /// Has the ticket of that number.
-    Waiter(u64),
+    /// Has this ticket.
+    Waiter(&'a Ticket),
     /// Waits without a ticket, since none could be had: like a client of `flock`, in the kernel's order.
     Outside,
 }
@@ -81,10 +84,10 @@ pub(crate) enum Standing {
 #[derive(Debug)]
 pub(crate) struct Ahead {
     queue: Queue,
-    /// The ticket of the last one of them.
+    /// The ticket of the last one of them, or of the last one who steps back too.
     pub(crate) nearest: Handle,
-    /// How many there may be.
-    pub(crate) count: usize,
+    /// How many of them step back.
+    pub(crate) stepping_back: u32,
     entries: Vec<Entry>,
 }
 
@@ -157,20 +160,22 @@ impl Queue {
         let names = sys::names_in(&self.handle, |_| true).unwrap_or_default();
         let is_before = |entry: &Entry| match standing {
             Standing::Newcomer => true,
-            Standing::Waiter(number) => entry.number < number,
+            Standing::Waiter(own) => entry.number < own.number,
             Standing::Outside => false,
         };
         let mut before = sorted(&names);
         before.retain(|entry| !entry.is_passed && is_before(entry));
-        while let Some(entry) = before.last() {
-            if let Some(nearest) = self.living(*entry) {
-                return Some(Ahead { count: before.len(), queue: self, nearest, entries: before });
-            }
-            before.pop();
+        let mut living: Vec<_> = before.iter().rev().filter_map(|entry| self.living(*entry)).collect();
+        if !living.is_empty() {
+            let steps_back = |handle: &Handle| sys::is_range_locked(handle, STEPPING_BACK) == Ok(true);
+            let stepping_back = living.iter().filter(|handle| steps_back(handle)).count();
+            let nearest = living.swap_remove(living.iter().position(steps_back).unwrap_or(0));
+            let stepping_back = u32::try_from(stepping_back).unwrap_or(u32::MAX);
+            return Some(Ahead { queue: self, nearest, stepping_back, entries: before });
         }
         let is_temporary = |name: &&OsString| Names::is_temporary(OsStr::new(TICKET), name);
         names.iter().filter(is_temporary).for_each(|name| self.clear(name));
-        if standing == Standing::Newcomer {
+        if matches!(standing, Standing::Newcomer) {
             self.clear_passed(&names);
             self.go_if_empty();
         }
@@ -280,6 +285,15 @@ impl Ticket {
             }
         }
         Err(Error::Unstable { path: path() })
+    }
+
+    /// Says whether this one lets others come first. Nobody else locks these bytes: it can't be refused.
+    pub(crate) fn step_back(&self, is_so: bool) {
+        let _ = if is_so {
+            sys::try_lock_range(&self.handle, STEPPING_BACK).map(drop)
+        } else {
+            sys::unlock_range(&self.handle, STEPPING_BACK)
+        };
     }
 
     /// This one's place among those who wait.

@@ -9,7 +9,8 @@
 //!    who is in the queue, gets the guard.
 //! 2. The one before it is stopped, and is not in the queue: after a second its ticket is still there and the guard still free. Then it
 //!    is passed, for everybody ([`super::queue::Ahead::pass`]), and has its place again as soon as the kernel gives it the guard.
-//! 3. Several are: each waits for the one next before it, and a little longer than that one; so they pass in their order.
+//! 3. Several of those behind it get the guard in turn, and step back too: each waits for the last one before it that steps back, a second
+//!    longer than that one; so they pass in their order.
 //!
 //! Nobody gives the guard back twice for the same one: either that one's ticket is gone, or it was passed. So it ends.
 
@@ -85,6 +86,10 @@ pub(crate) struct Contender {
     // What is slept on goes before the place in the queue: who comes next is not to find the guard locked for nobody.
     doze: Doze,
     armed: Option<Vec<Handle>>,
+    /// How many times those before have had their time, the guard being locked when it was over.
+    has_waited: u32,
+    /// It lets others come first, as its ticket says.
+    steps_back: bool,
     obstacle: Option<Obstacle>,
     place: Standpoint,
 }
@@ -110,12 +115,18 @@ enum Obstacle {
 impl Contender {
     pub(crate) fn new(setup: &Arc<Setup>, sleep: Sleep) -> Self {
         let (doze, armed, obstacle, place) = (Doze::Not, None, None, Standpoint::None);
-        Self { setup: Arc::clone(setup), sleep, doze, armed, obstacle, place }
+        let (has_waited, steps_back) = (0, false);
+        Self { setup: Arc::clone(setup), sleep, doze, armed, has_waited, steps_back, obstacle, place }
     }
 
     /// Goes through the steps until the lock is held or something is in the way.
     pub(crate) fn attempt(&mut self) -> Result<Option<Held>, Error> {
-        let (mut known, may_pass) = std::mem::replace(&mut self.doze, Doze::Not).end();
+        let (mut known, times) = std::mem::replace(&mut self.doze, Doze::Not).end();
+        let has_waited = times.max(std::mem::take(&mut self.has_waited));
+        if let (true, Standpoint::Ticket(ticket)) = (self.steps_back, &self.place) {
+            ticket.step_back(false);
+        }
+        self.steps_back = false;
         for _ in 0..STARTS {
             let approach = match known.take() {
                 Some(approach) => Some(approach),
@@ -124,17 +135,23 @@ impl Contender {
             let Some(approach) = approach else { continue };
             let standing = match &self.place {
                 Standpoint::None => Standing::Newcomer,
-                Standpoint::Ticket(ticket) => Standing::Waiter(ticket.number),
+                Standpoint::Ticket(ticket) => Standing::Waiter(ticket),
                 Standpoint::Outside(_) => Standing::Outside,
             };
-            self.obstacle = Some(match approach.enter(&self.setup, Turn { standing, may_pass })? {
+            self.obstacle = Some(match approach.enter(&self.setup, Turn { standing, has_waited })? {
                 Round::Held(held) => {
                     self.place = Standpoint::None;
                     return Ok(Some(held));
                 }
                 Round::StartOver => continue,
-                Round::NotYet(ahead) => Obstacle::Ahead(ahead),
+                Round::NotYet(ahead) => {
+                    self.steps_back = true;
+                    Obstacle::Ahead(ahead)
+                }
                 Round::Busy(Busy { state, record, at: At::Guard(approach) }) => {
+                    // Somebody is about to see that it is not his turn, or had it for one who is stopped: those before had their
+                    // time all the same.
+                    self.has_waited = if state == State::Acquiring { has_waited } else { 0 };
                     Obstacle::Guard(approach, state, record)
                 }
                 Round::Busy(Busy { state, record, at: At::Record(directory, guard) }) => {
