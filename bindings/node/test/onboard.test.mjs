@@ -219,6 +219,8 @@ test("this package and the ancestor's algorithm exclude each other", async () =>
     run(process.execPath, [join(programs, "ancestor.mjs"), onboard.LOCK_FILE, rounds, ledger], { env }),
     run(process.execPath, [join(programs, "contender.mjs"), rounds, ledger], { env }),
   ]);
+  for (const contender of contenders) expect(await contender.line()).toBe("ready");
+  fs.writeFileSync(`${ledger}.go`, "");
   for (const contender of contenders) expect(await contender.line()).toBe("done");
   expect(fs.readFileSync(ledger, "utf8")).toBe(".".repeat(4 * Number(rounds)));
 });

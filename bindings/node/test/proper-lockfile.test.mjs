@@ -6,7 +6,7 @@ import { join } from "node:path";
 
 import { describe, expect, onTestFinished, test } from "vitest";
 
-import { lockSync as batonLockSync } from "../lib/index.mjs";
+import { lockSync as batonLockSync, statusSync } from "../lib/index.mjs";
 import { LIB, PACKAGE, directory, run, until } from "./support.mjs";
 
 const require = createRequire(import.meta.url);
@@ -130,6 +130,21 @@ test("lock of a killed holder is free at once, whatever its age", async () => {
   await holder.ended;
   expect(await ours.check(path)).toBe(false);
   await (await ours.lock(path))();
+});
+
+test("retries are one wait in the queue, in its order", async () => {
+  const path = file();
+  const release = await ours.lock(path);
+  const order = [];
+  const waiters = [];
+  for (const number of [1, 2, 3]) {
+    const waiting = ours.lock(path, { retries: { retries: 10, minTimeout: 10_000 } });
+    waiters.push(waiting.then((done) => (order.push(number), done())));
+    await until(() => statusSync(`${path}.lock`).queue.length === number);
+  }
+  await release();
+  await Promise.all(waiters);
+  expect(order).toEqual([1, 2, 3]);
 });
 
 test("lock does not go stale with its age", async () => {

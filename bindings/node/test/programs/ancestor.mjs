@@ -7,7 +7,7 @@ import fs from "node:fs";
 import { setImmediate as turn } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 
-import { inside } from "./oracle.mjs";
+import { inside, together } from "./oracle.mjs";
 
 const ATTEMPTS = 5;
 const MALFORMED_AGE = 30_000;
@@ -89,6 +89,7 @@ function removeIfSame(path, ino) {
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const [path, rounds, ledger] = process.argv.slice(2);
+  await together(ledger);
   for (let round = 0; round < Number(rounds); ) {
     if (acquire(path, "ancestor").acquired) {
       await inside(ledger);

@@ -3,9 +3,10 @@
 import { setImmediate as turn } from "node:timers/promises";
 
 import { acquireOnboardLock, releaseOnboardLock } from "../../lib/onboard.mjs";
-import { inside } from "./oracle.mjs";
+import { inside, together } from "./oracle.mjs";
 
 const [rounds, ledger] = process.argv.slice(2);
+await together(ledger);
 for (let round = 0; round < Number(rounds); ) {
   if (acquireOnboardLock("contender").acquired) {
     await inside(ledger);

@@ -3,6 +3,14 @@
 import fs from "node:fs";
 import { setImmediate as turn } from "node:timers/promises";
 
+const TURNS = 20;
+
+/** Until all have come: a program that is done before the next one has started meets nobody. */
+export async function together(ledger) {
+  console.log("ready");
+  while (!fs.existsSync(`${ledger}.go`)) await turn();
+}
+
 export async function inside(ledger) {
   const mark = `${ledger}.inside`;
   try {
@@ -13,7 +21,7 @@ export async function inside(ledger) {
     return;
   }
   // Long enough for another one to come by.
-  await turn();
+  for (let count = 0; count < TURNS; count += 1) await turn();
   fs.appendFileSync(ledger, ".");
   fs.unlinkSync(mark);
 }
