@@ -26,6 +26,7 @@ const rust = spawn("cargo", ["run", ...cargo, "--", join(place, "rust.lock"), RO
   cwd: package_,
   stdio: ["pipe", "pipe", "inherit"],
 });
+const closed = once(rust, "close");
 const answers = createInterface({ input: rust.stdout })[Symbol.asyncIterator]();
 
 const median = (figures) => figures.toSorted((a, b) => a - b)[Math.floor(figures.length / 2)];
@@ -52,7 +53,7 @@ for (let round = 0; round < ROUNDS; round += 1) {
 }
 held.release();
 rust.stdin.end();
-await once(rust, "close");
+await closed;
 rmSync(place, { recursive: true });
 
 const [fromRust, call, sync, async] = Object.values(figures).map(median);
