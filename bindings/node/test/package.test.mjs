@@ -34,9 +34,11 @@ test.each([".", "./onboard", "./proper-lockfile"])("types of %s name what there 
 
 test("tarball works in an empty project, without a script or a download", () => {
   const place = directory();
-  const npm = (args, cwd) => output("npm", [...args, "--ignore-scripts", "--no-audit", "--no-fund"], { cwd });
+  // npm keeps what it writes here.
+  const npmEnv = { ...process.env, npm_config_cache: join(place, "cache"), npm_config_update_notifier: "false" };
+  const npm = (args, cwd) => output("npm", [...args, "--ignore-scripts", "--no-audit", "--no-fund"], { cwd, env: npmEnv });
   npm(["pack", "--pack-destination", place], PACKAGE);
-  const [tarball] = readdirSync(place);
+  const tarball = readdirSync(place).find((name) => name.endsWith(".tgz"));
   const project = join(place, "project");
   mkdirSync(project);
   writeFileSync(join(project, "package.json"), JSON.stringify({ name: "empty", version: "1.0.0" }));
