@@ -257,10 +257,10 @@ impl Lock {
     ///
     /// # Waking
     ///
-    /// The thread sleeps until the kernel wakes it; nothing is looked at in the meantime, no signal handler is installed and no thread is
-    /// started. Where a wait has a deadline or can be given up, a child process sleeps in the kernel in its place: it shares memory
-    /// and descriptors, costs some 20 µs, sends no SIGCHLD, and ends with the wait. `docs/protocol.md` names the three cases in
-    /// which the kernel tells nobody, and the lock is looked at once a second.
+    /// The thread sleeps until the kernel wakes it; nothing is looked at in the meantime, no signal handler is installed and no
+    /// thread is started. Where a wait has a deadline or can be given up, a child process sleeps in the kernel in its place: it
+    /// shares memory and descriptors, so that it costs about as much as a thread, sends no SIGCHLD, and ends with the wait.
+    /// `docs/protocol.md` names the three cases in which the kernel tells nobody, and the lock is looked at once a second.
     ///
     /// # Errors
     ///
