@@ -21,10 +21,12 @@ struct Tool {
     package: &'static str,
 }
 
-const TOOLS: [Tool; 9] = [
+const TOOLS: [Tool; 11] = [
     Tool { program: "flock", package: "util-linux" },
     Tool { program: "mkfs.ext4", package: "e2fsprogs" },
     Tool { program: "mount", package: "mount" },
+    Tool { program: "node", package: "nodejs" },
+    Tool { program: "npm", package: "npm" },
     Tool { program: "python3", package: "python3" },
     Tool { program: "script", package: "bsdutils" },
     Tool { program: "setpriv", package: "util-linux" },

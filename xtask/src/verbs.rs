@@ -5,7 +5,7 @@
 
 use std::process::ExitCode;
 
-use crate::run_tests;
+use crate::{bench, run_tests};
 
 /// How a verb ended.
 #[derive(Debug, PartialEq, Eq)]
@@ -39,12 +39,20 @@ struct Verb {
     run: fn(&[String]) -> Outcome,
 }
 
-const VERBS: &[Verb] = &[Verb {
-    name: "test",
-    arguments: "[FILTER]",
-    purpose: "Run every test of the workspace, or those with FILTER in their name",
-    run: run_tests::run,
-}];
+const VERBS: &[Verb] = &[
+    Verb {
+        name: "test",
+        arguments: "[FILTER]",
+        purpose: "Run every test of the workspace, or those with FILTER in their name",
+        run: run_tests::run,
+    },
+    Verb {
+        name: "bench",
+        arguments: "[--short]",
+        purpose: "Measure Baton against everybody, side by side; figures and plots go to target/xtask/bench",
+        run: bench::run,
+    },
+];
 
 /// Runs the verb that the arguments name, or prints the help.
 pub(crate) fn dispatch(arguments: &[String]) -> Outcome {
