@@ -122,9 +122,11 @@ impl Contender {
         answer.split_ascii_whitespace().map(|nanos| Ok(nanos.parse::<f64>()? / 1e3)).collect()
     }
 
-    /// SIGKILL, without waiting for its end.
+    /// Ends it by SIGKILL, and reaps it: some take a zombie for alive.
     pub(crate) fn kill(&mut self) -> Result<()> {
-        Ok(self.child.kill()?)
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
     }
 }
 

@@ -12,10 +12,6 @@ use crate::sample::{Budget, Measurement, Side, Unit};
 /// How long a waiter is given to get from its order into the kernel, where it waits.
 const SETTLING: Duration = Duration::from_millis(2);
 
-/// A contender that polls may take its whole pause, or wait for a file to age, or for ever: so long all of its rounds may take together,
-/// and one.
-const PATIENCE: Duration = Duration::from_secs(20);
-
 /// How a hold ends that is waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum End {
@@ -24,19 +20,32 @@ enum End {
 }
 
 /// From a release, and from a SIGKILL of the holder, to the waiter holding.
-pub(crate) fn hand_offs(place: &Place, rounds: usize, kinds: &[Kind]) -> Result<Vec<Measurement>> {
+///
+/// A contender that polls may take its whole pause, or wait for a file to age, or for ever: all of its rounds together, and each one, get
+/// `patience`.
+pub(crate) fn hand_offs(
+    place: &Place,
+    rounds: usize,
+    patience: Duration,
+    kinds: &[Kind],
+) -> Result<Vec<Measurement>> {
     let measured = |what: &str, end, budgets| -> Result<Measurement> {
         let directory = place.directory()?;
         // In turn, so that a machine whose speed drifts moves all of them.
         let mut samples = vec![Vec::new(); kinds.len()];
-        let mut time_left = vec![PATIENCE; kinds.len()];
+        let mut time_left = vec![patience; kinds.len()];
         for _ in 0..rounds {
             for (at, kind) in kinds.iter().enumerate() {
                 if time_left[at].is_zero() {
                     continue;
                 }
                 let started = Instant::now();
-                samples[at].extend(hand_off(kind, &directory.path().join(format!("{at}.lock")), end)?);
+                samples[at].extend(hand_off(
+                    kind,
+                    &directory.path().join(format!("{at}.lock")),
+                    end,
+                    patience,
+                )?);
                 time_left[at] = time_left[at].saturating_sub(started.elapsed());
             }
         }
@@ -58,7 +67,7 @@ pub(crate) fn hand_offs(place: &Place, rounds: usize, kinds: &[Kind]) -> Result<
 }
 
 /// One hand-off, in microseconds; `None` if it does not come to pass.
-fn hand_off(kind: &Kind, path: &Path, end: End) -> Result<Option<f64>> {
+fn hand_off(kind: &Kind, path: &Path, end: End, patience: Duration) -> Result<Option<f64>> {
     let (mut holder, mut waiter) = (Contender::start(kind, path)?, Contender::start(kind, path)?);
     holder.order("acquire")?;
     holder.time_of("held")?;
@@ -75,7 +84,7 @@ fn hand_off(kind: &Kind, path: &Path, end: End) -> Result<Option<f64>> {
             now
         }
     };
-    if !waiter.answers_within(PATIENCE)? {
+    if !waiter.answers_within(patience)? {
         return Ok(None);
     }
     let held = waiter.time_of("held")?;

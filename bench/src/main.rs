@@ -80,10 +80,11 @@ fn measure(asked: &Asked) -> Result<Vec<Measurement>> {
     let often = |many, few| if asked.is_short { few } else { many };
     let (scripts, all) = (Kind::scripts(asked.peers.as_deref()), Kind::all(asked.peers.as_deref()));
     let in_rust: Vec<Kind> = Kind::all(None);
+    let patience = Duration::from_secs(if asked.is_short { 2 } else { 30 });
     let mut measurements = Vec::new();
     for place in Place::all() {
         measurements.extend(uncontended::measurements(&place, often(2000, 20), &scripts)?);
-        measurements.extend(contention::hand_offs(&place, often(200, 2), &all)?);
+        measurements.extend(contention::hand_offs(&place, often(200, 2), patience, &all)?);
         let (time, numbers): (_, &[usize]) =
             if asked.is_short { (0.1, &[2, 16]) } else { (2.0, &[2, 4, 8, 16, 32, 64]) };
         measurements.extend(contention::throughput(

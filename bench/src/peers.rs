@@ -28,9 +28,11 @@ pub(crate) const BATON_FLOCK: &str = "baton, flock naming";
 /// A file that is created exclusively, written, and removed: what many programs call a lock. It can't be waited for.
 pub(crate) const PID_FILE: &str = "pid file by hand";
 pub(crate) const FLOCK: &str = "flock by hand";
+/// The least that anybody does who excludes others by `flock` and says who it is by a file that is there whole, or not at all.
+pub(crate) const FLOOR: &str = "flock, and a record renamed into place, by hand";
 
 /// Those that can wait.
-pub(crate) const WAITING: [&str; 7] = [BATON, BATON_FLOCK, FLOCK, "std", "fs4", "fslock", "fd-lock"];
+pub(crate) const WAITING: [&str; 8] = [BATON, BATON_FLOCK, FLOCK, FLOOR, "std", "fs4", "fslock", "fd-lock"];
 
 /// A client by its name.
 pub(crate) fn client(name: &str, path: &Path) -> Result<Client> {
@@ -57,6 +59,18 @@ pub(crate) fn client(name: &str, path: &Path) -> Result<Client> {
                 rustix::fs::flock(&file, rustix::fs::FlockOperation::LockExclusive)
             })?;
             work()
+        }),
+        FLOOR => Box::new(move |work| {
+            let file = opened(&path)?;
+            rustix::io::retry_on_intr(|| {
+                rustix::fs::flock(&file, rustix::fs::FlockOperation::LockExclusive)
+            })?;
+            let (temporary, record) = (path.with_extension("tmp"), path.with_extension("record"));
+            let mut new = File::options().write(true).create_new(true).mode(0o600).open(&temporary)?;
+            new.write_all(&RECORD)?;
+            fs::rename(&temporary, &record)?;
+            work()?;
+            Ok(fs::remove_file(&record)?)
         }),
         "std" => Box::new(move |work| {
             let file = opened(&path)?;

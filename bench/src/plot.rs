@@ -55,6 +55,7 @@ pub(crate) fn bars(measurement: &Measurement, file: &Path) -> Result<()> {
     chart
         .configure_mesh()
         .disable_y_mesh()
+        .y_labels(rows * 2)
         .light_line_style(TRANSPARENT)
         .bold_line_style(RGBColor(0xdd, 0xe2, 0xe7))
         .axis_style(INK)
@@ -104,9 +105,9 @@ pub(crate) fn lines(title: &str, unit: Unit, points: &[(usize, &Measurement)], f
     let mut chart = ChartBuilder::on(&root)
         .caption(title, ("sans-serif", 18, &INK))
         .margin(14)
+        .margin_right(190)
         .x_label_area_size(42)
         .y_label_area_size(70)
-        .right_y_label_area_size(150)
         .build_cartesian_2d(
             (f64::from(u32::try_from(first)?)..f64::from(u32::try_from(last)?)).log_scale().base(2.0),
             (low / 2.0..high * 2.0).log_scale(),
@@ -119,15 +120,15 @@ pub(crate) fn lines(title: &str, unit: Unit, points: &[(usize, &Measurement)], f
         .label_style(("sans-serif", 13, &INK))
         .x_desc("contenders")
         .y_desc(format!("{} (logarithmic)", unit.name()))
-        .x_label_formatter(&|value| plain(*value))
+        .x_label_formatter(&|value| format!("{value:.0}"))
         .y_label_formatter(&|value| plain(*value))
         .draw()?;
     let names: Vec<&str> = points
         .first()
         .map_or(Vec::new(), |(_, first)| first.sides.iter().map(|side| side.name.as_str()).collect());
+    let mut ends = Vec::new();
     for (at, name) in names.iter().enumerate() {
         let colour = LINES[at % LINES.len()];
-        let width = if is_ours(name) { 3 } else { 2 };
         let line: Vec<(f64, f64)> = points
             .iter()
             .filter_map(|(number, measurement)| {
@@ -135,17 +136,24 @@ pub(crate) fn lines(title: &str, unit: Unit, points: &[(usize, &Measurement)], f
                 (median > 0.0).then_some((f64::from(u32::try_from(*number).ok()?), median))
             })
             .collect();
-        chart
-            .draw_series(LineSeries::new(line.clone(), colour.stroke_width(width)).point_size(3))?
-            .label(*name)
-            .legend(move |(x, y)| PathElement::new(vec![(x, y), (x + 18, y)], colour.stroke_width(width)));
+        if let Some(end) = line.last() {
+            ends.push((chart.backend_coord(end), *name, colour));
+        }
+        let width = if is_ours(name) { 4 } else { 2 };
+        chart.draw_series(LineSeries::new(line, colour.stroke_width(width)).point_size(3))?;
     }
-    chart
-        .configure_series_labels()
-        .position(SeriesLabelPosition::Coordinate(i32::try_from(WIDTH)? - 232, 40))
-        .label_font(("sans-serif", 13, &INK))
-        .background_style(WHITE.mix(0.85))
-        .draw()?;
+    // The names stand at the ends of their lines, apart from each other.
+    ends.sort_by_key(|((_, y), _, _)| *y);
+    let mut free = i32::MIN;
+    for ((x, y), name, colour) in ends {
+        free = free.max(y - 8);
+        root.draw(&Text::new(
+            name.to_owned(),
+            (x + 12, free),
+            ("sans-serif", 13).into_font().color(&colour),
+        ))?;
+        free += 17;
+    }
     Ok(root.present()?)
 }
 

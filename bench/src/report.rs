@@ -73,7 +73,7 @@ fn table(measurement: &Measurement) -> String {
 /// Three figures that mean something; without samples there is none, since nothing came within the time that was given to it.
 fn number(value: f64) -> String {
     match value.abs() {
-        size if size.is_nan() => "never".to_owned(),
+        size if size.is_nan() => "not in time".to_owned(),
         size if size >= 100.0 => format!("{value:.0}"),
         size if size >= 10.0 => format!("{value:.1}"),
         _ => format!("{value:.2}"),

@@ -33,15 +33,34 @@ pub(crate) struct Myself {
     pub(crate) user: String,
 }
 
-/// Says who this process is; looked up once per process, and again in a forked child.
-pub(crate) fn myself() -> Myself {
-    static KNOWN: Mutex<Option<Myself>> = Mutex::new(None);
-    let pid = sys::process_id();
-    let mut known = KNOWN.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    match &*known {
-        Some(myself) if myself.pid == pid => myself.clone(),
-        _ => known.insert(look_up(pid)).clone(),
+/// What is looked up once per process, and again in a forked child.
+struct PerProcess<T>(Mutex<Option<(u32, T)>>);
+
+impl<T: Clone> PerProcess<T> {
+    const fn new() -> Self {
+        Self(Mutex::new(None))
     }
+
+    fn get(&self, look_up: impl FnOnce(u32) -> T) -> T {
+        let pid = sys::process_id();
+        let mut known = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        match &*known {
+            Some((owner, found)) if *owner == pid => found.clone(),
+            _ => known.insert((pid, look_up(pid))).1.clone(),
+        }
+    }
+}
+
+/// Says who this process is.
+pub(crate) fn myself() -> Myself {
+    static KNOWN: PerProcess<Myself> = PerProcess::new();
+    KNOWN.get(look_up)
+}
+
+/// The command line of this process as it was when that was first asked, secrets redacted.
+pub(crate) fn own_command() -> Option<String> {
+    static KNOWN: PerProcess<Option<String>> = PerProcess::new();
+    KNOWN.get(|pid| command_line(i32::try_from(pid).ok()?))
 }
 
 fn look_up(pid: u32) -> Myself {
