@@ -2,6 +2,7 @@
 //!
 //! Each verb is a row of the table in [`verbs`] and a module that does the work.
 
+mod dist;
 mod run_tests;
 mod stream;
 mod summary;
