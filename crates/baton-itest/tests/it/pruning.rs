@@ -22,6 +22,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 const STRANGER: u32 = 65_534;
 const FLOOR: &str = ".baton-floor";
+/// Enough for half a minute of races.
+const ROUNDS: u32 = 30;
 
 /// A token that the clock does not reach in a year.
 fn from_the_future() -> u64 {
@@ -261,17 +263,34 @@ fn prune_until(is_over: &AtomicBool, lock: &Lock, directory: &Path) -> u64 {
     removals
 }
 
-/// The ledger checks that tokens grow, and all of them are above what the clock says: one that does not know the last one falls.
+/// A machine that is busy with something else may let nobody prune for seconds: raced until enough was removed, in a new directory
+/// each time, since a race ends by killing.
 #[track_caller]
 fn is_kept_while_pruning(directory: &Path, naming: Naming, kills: Kills, story: &str) {
+    let (mut removals, mut acquisitions) = (0, 0);
+    for round in 0..ROUNDS {
+        let place = directory.join(format!("{naming:?} {round}"));
+        fs::create_dir(&place).expect("made");
+        let (removed, acquired) = race_while_pruning(&place, naming, kills, story);
+        (removals, acquisitions) = (removals + removed, acquisitions + acquired);
+        if removals > 3 && acquisitions > 20 {
+            return;
+        }
+    }
+    panic!("only {removals} removals, {acquisitions} acquisitions");
+}
+
+/// The ledger checks that tokens grow, and all of them are above what the clock says: one that does not know the last one falls.
+#[track_caller]
+fn race_while_pruning(directory: &Path, naming: Naming, kills: Kills, story: &str) -> (u64, u64) {
     let path = directory.join("a.lock");
     let lock = Lock::options().naming(naming).open(&path).expect("a path");
     put(&directory.join(FLOOR), format!("baton guard, last token {:020}\n", from_the_future()));
     let is_over = AtomicBool::new(false);
     let race = Race {
-        contenders: 6,
+        contenders: 4,
         kills,
-        duration: Duration::from_secs(2),
+        duration: Duration::from_secs(1),
         max_acquisitions: u64::MAX,
         max_overlaps: 1,
         seed: seed(),
@@ -291,8 +310,8 @@ fn is_kept_while_pruning(directory: &Path, naming: Naming, kills: Kills, story: 
         };
         let removals = pruner.join().expect("it ends");
         assert!(report.overlaps == 0 && report.deaths.is_empty(), "{report}");
-        assert!(removals > 3 && report.acquisitions > 20, "{removals} removals, {report}");
-    });
+        (removals, report.acquisitions)
+    })
 }
 
 #[test]

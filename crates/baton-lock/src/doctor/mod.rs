@@ -124,3 +124,45 @@ impl Drop for Scratch {
         let _ = std::fs::remove_dir_all(&self.0);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is seen with a second process that answers everything alike, as on a filesystem whose locks do nothing.
+    fn seen_with(answer: &str) -> Examination {
+        let place = tempfile::tempdir().expect("a directory");
+        let mut second = Command::new("sh");
+        second.args(["-c", r#"echo ready; while read -r _; do echo "$0"; done"#, answer]);
+        let seen = examine(place.path(), &[], second).expect("examined");
+        assert_eq!(std::fs::read_dir(place.path()).expect("readable").count(), 0, "nothing is left");
+        seen
+    }
+
+    fn failed(seen: &Examination, what: &str) -> String {
+        let check = seen.checks.iter().find(|check| check.what.contains(what)).expect("there");
+        match &check.outcome {
+            Outcome::Fails(seen) | Outcome::Limited(seen) => seen.clone(),
+            Outcome::Works => panic!("{what} is called good"),
+        }
+    }
+
+    #[test]
+    fn locks_that_keep_nobody_out_are_not_called_good() {
+        let seen = seen_with("taken");
+        assert!(!seen.works() && !seen.is_fit());
+        for what in ["flock keeps", "byte locks keep"] {
+            assert_eq!(failed(&seen, what), "another process got it too");
+        }
+        assert!(failed(&seen, "process table").contains("is not shown with its locks"));
+        assert!(failed(&seen, "are given back").contains("is not told"));
+    }
+
+    #[test]
+    fn locks_that_are_never_given_back_are_not_called_good() {
+        let seen = seen_with("refused");
+        for what in ["flock keeps", "byte locks keep"] {
+            assert_eq!(failed(&seen, what), "it is still refused after it was given back");
+        }
+    }
+}
