@@ -40,9 +40,10 @@ fn bench(is_short: bool) -> io::Result<bool> {
     }
 
     let built = directory.parent().ok_or_else(|| io::Error::other("no parent"))?;
-    let is_built =
-        cargo(&["build", "--release", "--locked", "-p", "baton-bench"], &tools).status()?.success();
-    let Some(baton) = release::build(built, &tools)?.filter(|_| is_built) else { return Ok(false) };
+    if !cargo(&["build", "--release", "--locked", "-p", "baton-bench"], &tools).status()?.success() {
+        return Ok(false);
+    }
+    let baton = release::build(built)?;
 
     let out = directory.join("bench");
     let mut bench = Command::new(built.join("release/baton-bench"));

@@ -7,22 +7,26 @@ use std::{
     process::{Command, Stdio},
 };
 
-use crate::{run_tests::cargo, tools::Tools};
-
 /// Everything at fixed addresses and nothing to look up at the start.
 const STATIC: &str = "-C target-feature=+crt-static -C relocation-model=static";
 
-/// Builds it; gives back its path, or `None` if the build failed and has said why. `built` is cargo's target directory.
+/// Builds it; gives back its path. `built` is cargo's target directory.
 ///
 /// # Errors
 ///
-/// cargo or rustc can't be started.
-pub(crate) fn build(built: &Path, tools: &Tools) -> io::Result<Option<PathBuf>> {
+/// cargo or rustc can't be started, or the build failed and has said why.
+pub(crate) fn build(built: &Path) -> io::Result<PathBuf> {
     let target = host()?;
-    let mut build = cargo(&["build", "--release", "--locked", "-p", "baton-cli", "--target", &target], tools);
+    let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     // A target of its own, since build scripts and macros can't be linked that way.
-    let is_built = build.env("RUSTFLAGS", STATIC).status()?.success();
-    Ok(is_built.then(|| built.join(target).join("release/baton")))
+    cargo.args(["build", "--release", "--locked", "--package", "baton-cli", "--target", &target]);
+    let status = cargo.env("RUSTFLAGS", STATIC).stdin(Stdio::null()).status()?;
+    let program = built.join(target).join("release/baton");
+    if status.success() {
+        Ok(program)
+    } else {
+        Err(io::Error::other(format!("the release build failed ({status})")))
+    }
 }
 
 /// What this machine is called by rustc.

@@ -251,7 +251,7 @@ mod tests {
     #[test]
     fn a_package_of_several_missing_programs_is_installed_once() {
         let all: Vec<_> = TOOLS.iter().collect();
-        let expected = ["bsdutils", "e2fsprogs", "mount", "python3", "strace", "util-linux"];
+        let expected = ["bsdutils", "e2fsprogs", "mount", "nodejs", "npm", "python3", "strace", "util-linux"];
         assert_eq!(packages(&all), expected);
     }
 

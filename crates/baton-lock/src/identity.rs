@@ -166,6 +166,15 @@ pub(crate) fn is_process_not_thread(id: i32) -> Option<bool> {
     Some(group.trim().parse::<i32>().ok()? == id)
 }
 
+/// The user who has started a process, whatever rights that has been given since; `None` if it can't be told. The owner of
+/// `/proc/PID` is not asked: that is root where a process may not be looked into.
+pub(crate) fn real_user(id: u32) -> Option<u32> {
+    let bytes = sys::read_path(&PathBuf::from(format!("/proc/{id}/status")), SMALL_FILE).ok()?;
+    let text = String::from_utf8_lossy(&bytes);
+    let users = text.lines().find_map(|line| line.strip_prefix("Uid:"))?;
+    users.split_ascii_whitespace().next()?.parse().ok()
+}
+
 /// The command line of a process, its arguments joined by blanks; empty for kernel threads and zombies.
 pub(crate) fn command_line(pid: i32) -> Option<String> {
     let bytes = sys::read_path(&proc_path(pid, "cmdline"), SMALL_FILE).ok()?;
@@ -208,6 +217,10 @@ mod tests {
         assert_eq!(process(pid).map(|process| process.start), myself.process_start);
         assert_eq!(is_process_not_thread(pid), Some(true));
         assert!(command_line(pid).is_some());
+        assert_eq!(
+            real_user(myself.pid),
+            Some(sys::stat_path(Path::new("/proc/self")).expect("there").owner)
+        );
     }
 
     #[test]
