@@ -1,0 +1,448 @@
+//! What there is: files, the names they have, who has what open and locked, and what the next holder is to be told.
+//!
+//! Kernel locks are not stored with the file but with whoever has the file open, so that a process that is gone has none, and
+//! that processes can be put into any order without changing anything else. Two states that differ only in which process is
+//! called what are the same state ([`Name`] is neither compared nor hashed): the reduction by symmetry that keeps the model
+//! small, sound because no step and no property asks for a name.
+//!
+//! Tokens are ranks: after each step they are numbered anew in their order, so that any number of rounds is a finite number of
+//! states. A token is only ever compared with others, or made one larger than the largest known.
+
+use std::hash::{Hash, Hasher};
+
+/// The most contenders, and the most of an ancestor's clients, that a state has room for.
+pub const MAX_ACTORS: usize = 3;
+const FILES: usize = 16;
+const LEFTOVERS: usize = 8;
+
+/// An inode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Inode(pub u8);
+
+/// A process's name, for who reads a trace only.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Name(pub u8);
+
+impl PartialEq for Name {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+impl Eq for Name {}
+impl PartialOrd for Name {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+impl Ord for Name {
+    fn cmp(&self, _: &Self) -> std::cmp::Ordering {
+        std::cmp::Ordering::Equal
+    }
+}
+impl Hash for Name {
+    fn hash<H: Hasher>(&self, _: &mut H) {}
+}
+
+/// What a file says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum File {
+    /// There is no such file: its inode is free.
+    #[default]
+    Free,
+    /// A guard and the last token it knows.
+    Guard(u8),
+    /// A record of Baton's.
+    Record(u8),
+    /// The same, marked as released (flock naming).
+    Released(u8),
+    /// A record of Baton's that stands for a holder that left none that can be read.
+    Standing(u8),
+    /// A record of the ancestor's; does its process live?
+    Ancestor { is_alive: bool },
+    /// Created and not written yet; does the process that created it live?
+    Empty { is_alive: bool },
+}
+
+/// Whom a holder takes over from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Whose {
+    /// The holder that had this token.
+    Baton(u8),
+    /// A client of the ancestor's.
+    Ancestor,
+    /// Nobody knows.
+    Unknown,
+}
+
+/// What the next holder is to be told (I3): always as if everybody who lives were killed now.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Story {
+    /// The last holder ended cleanly: *fresh*.
+    #[default]
+    Clean,
+    /// It did not: *recovered*, from this one.
+    Unclean(Whose),
+    /// It did not, and somebody was killed while taking over from it: *recovered*, from whomever.
+    Unended,
+    /// Somebody was killed in the middle of taking back what it had published: either.
+    Doubt,
+}
+
+/// Where a contender is: what it does next. The names are those of `docs/protocol.md`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum At {
+    /// There is no such contender.
+    #[default]
+    Absent,
+    Idle,
+    CreateGuard,
+    LockGuard,
+    LookAtGuard,
+    OpenRecord,
+    TakeByte1,
+    AskByte0,
+    LookAtRecord,
+    ReadRecord,
+    AskWhoHasItOpen,
+    Sweep,
+    SweepAct,
+    SweepLook,
+    StoreToken,
+    CreateTemporary,
+    LockTemporary,
+    GiveName,
+    LookAtWhatCameBack,
+    RemoveReplaced,
+    ExchangeBack,
+    Discard,
+    LockNamed,
+    LookAtGuardAgain,
+    LookAtRecordAgain,
+    Held,
+    WriteReplacement,
+    LookAtOwn,
+    ExchangeReplacement,
+    NameReplacement,
+    LookAtOwnBack,
+    LookBeforeRemoval,
+    RemoveOwn,
+    UnlockRecord,
+    UnlockGuard,
+    /// Killed while it held; its job lives and has the locks.
+    JobHolds,
+    /// Killed after its record was removed; its job lives and has what was not unlocked yet.
+    JobLingers,
+    /// Ended, though a child still has copies of the descriptors (only where unlocking is left to closing).
+    ChildLingers,
+}
+
+/// Why a contender takes back what it published, or ends.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Ending {
+    /// Step 7 failed.
+    #[default]
+    StartOver,
+    /// The job could not be started.
+    Undone,
+    Clean,
+    Unclean,
+}
+
+/// A contender, or what is left of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Contender {
+    pub at: At,
+    pub name: Name,
+    /// The guard it has open, and whether it has locked it.
+    pub guard: Option<Inode>,
+    pub has_guard: bool,
+    /// The record it judges, and whether it has byte 1.
+    pub judged: Option<Inode>,
+    pub has_byte1: bool,
+    /// Its own record, and whether it has byte 0.
+    pub born: Option<Inode>,
+    pub has_byte0: bool,
+    /// The left-over file it has locked.
+    pub swept: Option<Inode>,
+    /// What is to stand in for its record, byte 0 locked.
+    pub put: Option<Inode>,
+    /// What its private name means.
+    pub temporary: Option<Inode>,
+    pub token: u8,
+    /// From whom it takes over.
+    pub found: Option<Whose>,
+    pub ending: Ending,
+}
+
+/// Where one of the ancestor's clients is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum AncestorAt {
+    #[default]
+    Absent,
+    Idle,
+    Create,
+    Write,
+    Read,
+    Look,
+    Unlink,
+    Holds,
+    LookAtOwn,
+    UnlinkOwn,
+}
+
+/// A client of the ancestor's.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Ancestor {
+    pub at: AncestorAt,
+    pub name: Name,
+    /// Its own file, open.
+    pub own: Option<Inode>,
+    /// The number of the file it judged stale; the file itself is closed.
+    pub remembered: Option<Inode>,
+}
+
+/// What must not have happened, and has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Faults {
+    /// A holder was told the wrong story.
+    pub wrong_story: bool,
+    /// A holder's token was not larger than every earlier one's.
+    pub token_fell: bool,
+    /// Baton destroyed the file of a living client of the ancestor's.
+    pub destroyed: bool,
+    /// A Baton holder and one of the ancestor's held at once: whose end the next one is told of is nobody's to say any more.
+    pub mixed: bool,
+}
+
+/// Everything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct State {
+    pub files: [File; FILES],
+    /// What the files are called in traces, and how many there have been.
+    pub labels: [Name; FILES],
+    pub created: Name,
+    /// What the two well-known names mean.
+    pub guard: Option<Inode>,
+    pub record: Option<Inode>,
+    /// What killed publishers left under private names.
+    pub leftovers: [Option<Inode>; LEFTOVERS],
+    pub contenders: [Contender; MAX_ACTORS],
+    pub ancestors: [Ancestor; MAX_ACTORS],
+    pub story: Story,
+    /// Has somebody but Baton removed a record since the last holder began? Then nothing is promised by I3.
+    pub is_meddled: bool,
+    /// The largest token of any holder yet.
+    pub largest: u8,
+    /// What the clock says, where it can be trusted.
+    pub clock: u8,
+    pub faults: Faults,
+    /// How many crashes and deletions are still to come at most.
+    pub crashes: u8,
+    pub deletions: u8,
+}
+
+impl State {
+    pub fn new(contenders: usize, ancestors: usize, crashes: u8, deletions: u8) -> Self {
+        let mut state = Self {
+            files: [File::Free; FILES],
+            labels: [Name(0); FILES],
+            created: Name(0),
+            guard: None,
+            record: None,
+            leftovers: [None; LEFTOVERS],
+            contenders: [Contender::default(); MAX_ACTORS],
+            ancestors: [Ancestor::default(); MAX_ACTORS],
+            story: Story::Clean,
+            is_meddled: false,
+            largest: 0,
+            clock: 0,
+            faults: Faults::default(),
+            crashes,
+            deletions,
+        };
+        for (name, contender) in (1..).zip(&mut state.contenders[..contenders]) {
+            *contender = Contender { at: At::Idle, name: Name(name), ..Contender::default() };
+        }
+        for (name, ancestor) in (1..).zip(&mut state.ancestors[..ancestors]) {
+            *ancestor = Ancestor { at: AncestorAt::Idle, name: Name(name), ..Ancestor::default() };
+        }
+        state
+    }
+
+    pub fn file(&self, inode: Inode) -> File {
+        self.files[inode.0 as usize]
+    }
+
+    /// A new file. A number that somebody remembers though the file is gone is given to the very next one, as ext4 does.
+    pub fn create(&mut self, file: File) -> Inode {
+        let is_free = |inode: &Inode| self.file(*inode) == File::Free;
+        let reused = self.ancestors.iter().filter_map(|ancestor| ancestor.remembered).find(is_free);
+        let inode = reused.unwrap_or_else(|| {
+            let free = self.files.iter().position(|file| *file == File::Free);
+            Inode(u8::try_from(free.expect("there are more files than names and descriptors")).expect("few"))
+        });
+        self.files[inode.0 as usize] = file;
+        self.created = Name(self.created.0.wrapping_add(1));
+        self.labels[inode.0 as usize] = self.created;
+        inode
+    }
+
+    pub fn is_guard_locked(&self, inode: Inode) -> bool {
+        self.contenders.iter().any(|who| who.has_guard && who.guard == Some(inode))
+    }
+
+    pub fn is_byte0_locked(&self, inode: Inode) -> bool {
+        self.contenders.iter().any(|who| {
+            (who.has_byte0 && who.born == Some(inode)) || who.put == Some(inode) || who.swept == Some(inode)
+        })
+    }
+
+    pub fn is_byte1_locked(&self, inode: Inode) -> bool {
+        self.contenders
+            .iter()
+            .any(|who| (who.has_byte1 && who.judged == Some(inode)) || who.swept == Some(inode))
+    }
+
+    /// Leaves a file under a private name that nobody minds any more.
+    pub fn leave(&mut self, inode: Inode) {
+        let place = self.leftovers.iter_mut().find(|place| place.is_none());
+        *place.expect("crashes are few") = Some(inode);
+    }
+
+    /// How many Baton holders there are.
+    pub fn holders(&self) -> usize {
+        self.contenders.iter().filter(|who| who.holds()).count()
+    }
+
+    /// How many of the ancestor's clients hold.
+    pub fn ancestors_holding(&self) -> usize {
+        self.ancestors.iter().filter(|who| who.at == AncestorAt::Holds).count()
+    }
+
+    /// Puts away what nobody can see any more, and whatever differs without a difference.
+    ///
+    /// Inodes are numbered anew in an order that depends on the numbers as little as can be; any order would be right, a better
+    /// one leaves fewer states.
+    pub fn normalize(&mut self, are_numbers_reused: bool) {
+        if self.holders() > 0 && self.ancestors_holding() > 0 {
+            self.faults.mixed = true;
+        }
+        self.free_files(are_numbers_reused);
+        self.rank_tokens();
+        let seen = *self;
+        self.contenders.sort_unstable_by_key(|who| seen.key(who));
+        self.ancestors.sort_unstable_by_key(|who| (who.at, seen.code(who.own), seen.code(who.remembered)));
+        self.leftovers.sort_unstable_by_key(|name| seen.code(*name));
+        self.number_files();
+        self.leftovers.sort_unstable();
+    }
+
+    /// A contender, whatever the numbers of its files.
+    fn key(&self, who: &Contender) -> impl Ord + use<> {
+        let inodes = [who.guard, who.judged, who.born, who.swept, who.put, who.temporary];
+        let locks = (who.has_guard, who.has_byte1, who.has_byte0);
+        (who.at, inodes.map(|inode| self.code(inode)), locks, who.token, who.found, who.ending)
+    }
+
+    fn code(&self, inode: Option<Inode>) -> impl Ord + use<> {
+        inode.map(|number| (self.guard != inode, self.record != inode, self.file(number)))
+    }
+
+    fn number_files(&mut self) {
+        let mut old = [None; FILES];
+        let mut count = 0;
+        self.each_inode(|inode| {
+            if !old[..count].contains(&Some(*inode)) {
+                old[count] = Some(*inode);
+                count += 1;
+            }
+        });
+        let (files, labels) = (self.files, self.labels);
+        for (new, old) in old.iter().enumerate() {
+            self.files[new] = old.map_or(File::Free, |old| files[old.0 as usize]);
+            self.labels[new] = old.map_or(Name(0), |old| labels[old.0 as usize]);
+        }
+        self.each_inode(|inode| {
+            let new = old.iter().position(|old| *old == Some(*inode)).expect("it was numbered");
+            *inode = Inode(u8::try_from(new).expect("few"));
+        });
+    }
+
+    fn each_inode(&mut self, mut each: impl FnMut(&mut Inode)) {
+        let contenders = self.contenders.iter_mut().flat_map(|who| {
+            let Contender { guard, judged, born, swept, put, temporary, .. } = who;
+            [guard, judged, born, swept, put, temporary]
+        });
+        let ancestors = self.ancestors.iter_mut().flat_map(|who| [&mut who.own, &mut who.remembered]);
+        let names = [&mut self.guard, &mut self.record].into_iter();
+        names
+            .chain(contenders)
+            .chain(ancestors)
+            .chain(&mut self.leftovers)
+            .filter_map(Option::as_mut)
+            .for_each(&mut each);
+    }
+
+    fn free_files(&mut self, are_numbers_reused: bool) {
+        let mut is_used = [false; FILES];
+        let named = [self.guard, self.record].into_iter().chain(self.leftovers);
+        let open = self.contenders.iter().flat_map(|who| {
+            [who.guard, who.judged, who.born, who.swept, who.put, who.temporary]
+        });
+        let theirs = self.ancestors.iter().flat_map(|who| {
+            [who.own, who.remembered.filter(|_| !are_numbers_reused)]
+        });
+        for inode in named.chain(open).chain(theirs).flatten() {
+            is_used[inode.0 as usize] = true;
+        }
+        for (file, is_used) in self.files.iter_mut().zip(is_used) {
+            if !is_used {
+                *file = File::Free;
+            }
+        }
+    }
+
+    fn rank_tokens(&mut self) {
+        let mut known: u64 = 1;
+        self.each_token(|token| known |= 1 << *token);
+        self.each_token(|token| *token = (known & ((1 << *token) - 1)).count_ones() as u8);
+    }
+
+    fn each_token(&mut self, mut each: impl FnMut(&mut u8)) {
+        for file in &mut self.files {
+            match file {
+                File::Guard(token) | File::Record(token) | File::Released(token) | File::Standing(token) => {
+                    each(token);
+                }
+                File::Free | File::Ancestor { .. } | File::Empty { .. } => {}
+            }
+        }
+        for who in &mut self.contenders {
+            each(&mut who.token);
+            if let Some(Whose::Baton(token)) = &mut who.found {
+                each(token);
+            }
+        }
+        if let Story::Unclean(Whose::Baton(token)) = &mut self.story {
+            each(token);
+        }
+        each(&mut self.largest);
+        each(&mut self.clock);
+    }
+}
+
+impl Contender {
+    pub fn holds(&self) -> bool {
+        matches!(self.at, At::Held | At::JobHolds)
+    }
+
+    /// Is its process alive?
+    pub fn is_alive(&self) -> bool {
+        !matches!(self.at, At::Absent | At::Idle | At::JobHolds | At::JobLingers | At::ChildLingers)
+    }
+
+    /// Its process is gone, or it has given up; nothing is left of it.
+    pub fn gone(&self) -> Self {
+        Self { at: At::Idle, name: self.name, ..Self::default() }
+    }
+}
