@@ -11,7 +11,10 @@ use crate::variant::{Cleanup, Setting};
 pub fn step(state: &mut State, who: usize, setting: &Setting) {
     let me = state.ancestors[who];
     state.ancestors[who].at = match me.at {
-        AncestorAt::Idle => AncestorAt::Create,
+        AncestorAt::Idle => {
+            state.comings -= 1;
+            AncestorAt::Create
+        }
         AncestorAt::Create if state.record.is_some() => AncestorAt::Read,
         AncestorAt::Create => {
             state.record = Some(state.create(File::Empty { is_alive: true }));
@@ -22,7 +25,7 @@ pub fn step(state: &mut State, who: usize, setting: &Setting) {
             let own = me.own.expect("it was created");
             state.files[own.0 as usize] = File::Ancestor { is_alive: true };
             state.story = Story::Unclean(Whose::Ancestor);
-            state.is_meddled &= state.contenders.iter().any(|who| who.born.is_some() && !who.holds());
+            state.is_meddled &= state.contenders.iter().any(|who| state.is_unsettled(who));
             AncestorAt::Holds
         }
         AncestorAt::Read => read(state, who, setting),

@@ -154,7 +154,7 @@ impl Turn<'_> {
         let has_use = |inode: &Inode| {
             let is_locked = self.state.is_byte0_locked(*inode) || self.state.is_byte1_locked(*inode);
             let is_removed = self.is_removed_when_left_over(self.state.file(*inode));
-            (!is_locked || self.is(Mutation::SweptUnlocked)) && (is_removed || is_batons)
+            !is_locked && (is_removed || is_batons)
         };
         let others = self.state.contenders.iter().enumerate().filter(|(index, _)| *index != self.who);
         let temporaries = others.filter_map(|(_, other)| other.temporary);
@@ -342,13 +342,11 @@ impl Turn<'_> {
             Story::Unended => me.found.is_some(),
             Story::Doubt => true,
         };
-        state.faults.wrong_story |= !is_right && !state.is_meddled && !state.faults.mixed;
+        state.faults.wrong_story |= !is_right && !state.is_meddled && !state.faults.muddled;
         state.faults.token_fell |= me.token <= state.largest;
         state.largest = state.largest.max(me.token);
         state.story = Story::Unclean(Whose::Baton(me.token));
-        // One whose record was removed before it held is still about to take it back.
-        let is_unsettled = |who: &Contender| who.born.is_some() && who.born != state.record && !who.holds();
-        state.is_meddled &= state.contenders.iter().any(is_unsettled);
+        state.is_meddled &= state.contenders.iter().any(|who| state.is_unsettled(who));
         self.go(At::Held);
     }
 
@@ -359,7 +357,9 @@ impl Turn<'_> {
         self.go(match (ending, naming) {
             (Ending::Unclean, _) if mutation == Mutation::RemovedAtUncleanEnd => At::LookBeforeRemoval,
             (Ending::Unclean, _) => At::UnlockRecord,
-            (Ending::Clean, Naming::Default) if mutation == Mutation::UnlockedBeforeRemoved => At::UnlockRecord,
+            (Ending::Clean, Naming::Default) if mutation == Mutation::UnlockedBeforeRemoved => {
+                At::UnlockRecord
+            }
             (Ending::Clean, Naming::Default) if mutation == Mutation::RemovedUnseen => At::RemoveOwn,
             (Ending::StartOver, _) if mutation == Mutation::NotTakenBack => At::UnlockRecord,
             (_, _) if mutation == Mutation::TakenBackByRemoval => At::LookBeforeRemoval,
@@ -412,7 +412,9 @@ impl Turn<'_> {
 
     fn discard_replacement(&mut self) {
         let (put, born) = (self.me().put, self.me().born);
-        if let Some(kept) = self.me().temporary.take().filter(|kept| Some(*kept) != put && Some(*kept) != born) {
+        if let Some(kept) =
+            self.me().temporary.take().filter(|kept| Some(*kept) != put && Some(*kept) != born)
+        {
             self.state.leave(kept);
         }
         self.go(At::UnlockRecord);
@@ -424,14 +426,21 @@ impl Turn<'_> {
 
     fn remove_own(&mut self, me: Contender) {
         if let Some(removed) = self.state.record.take() {
-            self.destroy(removed);
-            // The stated limit: what is put there between look and removal is removed. Only somebody who deletes ours lets it in.
-            let was_looked_at = !self.is(Mutation::RemovedUnseen) && !self.is(Mutation::UnlockedBeforeRemoved);
-            self.state.is_meddled |= was_looked_at && Some(removed) != me.born;
+            self.note_removal(removed, me);
         }
         self.ended(me);
         let is_late = self.is(Mutation::UnlockedBeforeRemoved) && me.ending == Ending::Clean;
         if is_late { self.leave() } else { self.go(At::UnlockRecord) }
+    }
+
+    /// A stated limit: what is put there between look and removal is removed. Only somebody who deletes ours lets it in.
+    fn note_removal(&mut self, removed: Inode, me: Contender) {
+        let was_looked_at = !self.is(Mutation::RemovedUnseen) && !self.is(Mutation::UnlockedBeforeRemoved);
+        if was_looked_at && Some(removed) != me.born {
+            (self.state.is_meddled, self.state.faults.raced) = (true, true);
+        } else {
+            self.destroy(removed);
+        }
     }
 
     /// What the next one is to be told, from the moment when the record is taken away or marked.
@@ -503,6 +512,8 @@ impl Turn<'_> {
             {
                 Story::Doubt
             }
+            // Removed by somebody, or displaced for a moment.
+            At::LockNamed | At::LookAtGuardAgain | At::LookAtRecordAgain if !is_named => Story::Doubt,
             At::LookAtWhatCameBack
             | At::RemoveReplaced
             | At::LockNamed
@@ -510,7 +521,11 @@ impl Turn<'_> {
             | At::LookAtRecordAgain
                 if is_named =>
             {
-                if was_clean { Story::Unclean(Whose::Baton(me.token)) } else { Story::Unended }
+                if was_clean {
+                    Story::Unclean(Whose::Baton(me.token))
+                } else {
+                    Story::Unended
+                }
             }
             At::WriteReplacement
             | At::LookAtOwn
@@ -520,7 +535,11 @@ impl Turn<'_> {
             | At::RemoveOwn
                 if matches!(me.ending, Ending::StartOver | Ending::Undone) =>
             {
-                if me.found.is_none() { Story::Doubt } else { Story::Unended }
+                if me.found.is_none() {
+                    Story::Doubt
+                } else {
+                    Story::Unended
+                }
             }
             _ => self.state.story,
         }

@@ -1,13 +1,11 @@
 //! Who may do what in a state, and what has to be true of each: the invariants of `docs/protocol.md` by their numbers.
 
-use std::time::Duration;
-
 use stateright::{Checker, HasDiscoveries, Model, Path, Property};
 
 use crate::ancestor;
 use crate::contender::Turn;
 use crate::probe;
-use crate::state::{AncestorAt, At, Contender, Ending, State, Story};
+use crate::state::{AncestorAt, At, Contender, Ending, Inode, State, Story};
 use crate::variant::{Deletes, Mutation, Setting};
 
 /// What happens next.
@@ -39,6 +37,7 @@ pub mod property {
     pub const STORY: &str = "I3 the story is told";
     pub const TOKENS: &str = "I4 tokens grow";
     pub const NOT_STUCK: &str = "I5 nobody is stuck";
+    pub const RELEASE: &str = "a release removes what it looked at";
     pub const UNTOUCHED: &str = "I6 a living one's file is kept";
 }
 
@@ -47,7 +46,7 @@ impl Model for Setting {
     type Action = Action;
 
     fn init_states(&self) -> Vec<State> {
-        vec![State::new(self.contenders, self.ancestors, self.crashes, self.deletions)]
+        vec![State::new(self)]
     }
 
     fn actions(&self, state: &State, actions: &mut Vec<Action>) {
@@ -55,7 +54,8 @@ impl Model for Setting {
             contender_actions(self, state, who, contender, actions);
         }
         for (who, ancestor) in state.ancestors.iter().enumerate() {
-            if ancestor.at != AncestorAt::Absent {
+            let comes = ancestor.at != AncestorAt::Idle || state.comings > 0;
+            if ancestor.at != AncestorAt::Absent && comes {
                 actions.push(Action::AncestorSteps(who));
                 if ancestor.at != AncestorAt::Idle && state.crashes > 0 {
                     actions.push(Action::AncestorCrashes(who));
@@ -90,12 +90,13 @@ impl Model for Setting {
                 (state.contenders[who].has_guard, state.contenders[who].has_byte0) = (false, false);
             }
             Action::DeleteGuard => {
-                state.guard = None;
-                state.deletions -= 1;
+                let guard = state.guard.take();
+                deleted(&mut state, guard);
             }
             Action::DeleteRecord => {
-                (state.record, state.is_meddled) = (None, true);
-                state.deletions -= 1;
+                state.is_meddled = true;
+                let record = state.record.take();
+                deleted(&mut state, record);
             }
             Action::AncestorSteps(who) => ancestor::step(&mut state, who, self),
             Action::AncestorCrashes(who) => {
@@ -119,14 +120,18 @@ impl Model for Setting {
             properties.extend(vacuity(self));
         }
         if self.ancestors > 0 {
-            properties
-                .push(Property::always(property::ANCESTORS, |_, state: &State| state.ancestors_holding() <= 1));
+            properties.push(Property::always(property::ANCESTORS, |_, state: &State| {
+                state.ancestors_holding() <= 1
+            }));
             properties.push(Property::sometimes("one of the ancestor's holds", |_, state: &State| {
                 state.ancestors_holding() > 0
             }));
         }
         if self.contenders > 0 && self.ancestors > 0 {
-            properties.push(Property::always(property::MIXED, |_, state: &State| !state.faults.mixed));
+            properties.push(Property::always(property::MIXED, |_, state: &State| {
+                state.holders() == 0 || state.ancestors_holding() == 0
+            }));
+            properties.push(Property::always(property::RELEASE, |_, state: &State| !state.faults.raced));
             properties
                 .push(Property::always(property::UNTOUCHED, |_, state: &State| !state.faults.destroyed));
         }
@@ -143,21 +148,31 @@ impl Setting {
 fn ours() -> [Property<Setting>; 4] {
     [
         Property::always(property::BORN_LOCKED, |setting: &Setting, state: &State| {
-            setting.mutation == Mutation::GuardOnly || state.contenders.iter().all(|who| is_born_locked(state, who))
+            setting.mutation == Mutation::GuardOnly
+                || state.contenders.iter().all(|who| is_born_locked(state, who))
         }),
         Property::always(property::STORY, |_, state: &State| !state.faults.wrong_story),
         Property::always(property::TOKENS, |_, state: &State| !state.faults.token_fell),
-        Property::always(property::NOT_STUCK, |setting: &Setting, state: &State| probe::is_obtainable(state, setting)),
+        Property::always(property::NOT_STUCK, |setting: &Setting, state: &State| {
+            probe::is_obtainable(state, setting)
+        }),
     ]
 }
 
 /// What has to be seen, so that nothing above is true only because nothing happens.
 fn vacuity(setting: &Setting) -> Vec<Property<Setting>> {
     let mut seen = vec![
-        Property::sometimes("got fresh, again", |_, state: &State| is_held(state, |who| who.found.is_none() && who.token > 0) && state.largest > 0),
+        Property::sometimes("got fresh, again", |_, state: &State| {
+            is_held(state, |who| who.found.is_none() && who.token > 0) && state.largest > 0
+        }),
         Property::sometimes("recovered", |_, state: &State| is_held(state, |who| who.found.is_some())),
-        Property::sometimes("ended cleanly", |_, state: &State| state.story == Story::Clean && state.largest > 0),
+        Property::sometimes("ended cleanly", |_, state: &State| {
+            state.story == Story::Clean && state.largest > 0
+        }),
     ];
+    if setting.deletes == Deletes::Both {
+        seen.push(Property::sometimes("two hold", |_, state: &State| state.holders() == 2));
+    }
     if setting.crashes > 0 {
         seen.push(Property::sometimes("a job outlives its parent", |_, state: &State| {
             state.contenders.iter().any(|who| who.at == At::JobHolds)
@@ -171,7 +186,11 @@ fn vacuity(setting: &Setting) -> Vec<Property<Setting>> {
             is_held(state, |who| (state.guard == who.guard) != (state.record == who.born))
         }));
         seen.push(Property::sometimes("taken back in step 7", |_, state: &State| {
-            state.contenders.iter().any(|who| who.born.is_some() && who.ending == Ending::StartOver && matches!(who.at, At::LookBeforeRemoval | At::UnlockRecord))
+            state.contenders.iter().any(|who| {
+                who.born.is_some()
+                    && who.ending == Ending::StartOver
+                    && matches!(who.at, At::LookBeforeRemoval | At::UnlockRecord)
+            })
         }));
     }
     seen
@@ -230,15 +249,11 @@ fn contender_actions(
     }
 }
 
-/// Would nothing be left of a lock that is held?
 fn may_delete_guard(setting: &Setting, state: &State) -> bool {
     match setting.deletes {
         Deletes::Guard | Deletes::Both => true,
         Deletes::Record => false,
-        Deletes::OneOfBoth => !state
-            .contenders
-            .iter()
-            .any(|who| has_hold(who) && who.guard == state.guard && who.born != state.record),
+        Deletes::OneOfBoth => !state.contenders.iter().any(|who| who.is_damaged && who.guard == state.guard),
     }
 }
 
@@ -246,10 +261,15 @@ fn may_delete_record(setting: &Setting, state: &State) -> bool {
     match setting.deletes {
         Deletes::Record | Deletes::Both => true,
         Deletes::Guard => false,
-        Deletes::OneOfBoth => !state
-            .contenders
-            .iter()
-            .any(|who| has_hold(who) && who.born == state.record && who.guard != state.guard),
+        Deletes::OneOfBoth => !state.contenders.iter().any(|who| who.is_damaged && who.born == state.record),
+    }
+}
+
+/// A user has deleted that file: who holds with it is damaged.
+fn deleted(state: &mut State, inode: Option<Inode>) {
+    state.deletions -= 1;
+    for who in &mut state.contenders {
+        who.is_damaged |= has_hold(who) && (who.guard == inode || who.born == inode);
     }
 }
 
@@ -261,8 +281,8 @@ fn has_hold(who: &Contender) -> bool {
 /// How far a check goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Extent {
-    /// Until something is wrong.
-    FirstFailure,
+    /// Until this property fails.
+    Until(&'static str),
     /// Through every state, whatever is wrong on the way.
     Everything,
 }
@@ -272,8 +292,6 @@ pub enum Extent {
 pub struct Report {
     /// Different states, those apart that differ only in who is called what.
     pub states: usize,
-    /// Was nothing left out?
-    pub is_complete: bool,
     /// The properties that do not hold, each with a shortest counterexample.
     pub broken: Vec<(&'static str, Path<State, Action>)>,
     /// What should have been seen and was not.
@@ -281,21 +299,38 @@ pub struct Report {
 }
 
 /// Checks one setting.
-pub fn check(setting: Setting, extent: Extent, threads: usize, timeout: Duration) -> Report {
+pub fn check(setting: Setting, extent: Extent, threads: usize) -> Report {
     let finish = match extent {
-        Extent::FirstFailure => HasDiscoveries::AnyFailures,
+        Extent::Until(property) => HasDiscoveries::AnyOf([property].into()),
         Extent::Everything => HasDiscoveries::All,
     };
-    let checker = setting.checker().threads(threads).timeout(timeout).finish_when(finish).spawn_bfs().join();
-    let mut discoveries = checker.discoveries();
+    let checker = setting.checker().threads(threads).finish_when(finish).spawn_bfs().join();
+    let discoveries = checker.discoveries();
     let (mut broken, mut unseen) = (vec![], vec![]);
     for property in setting.properties() {
-        match (property.expectation.discovery_is_failure(), discoveries.remove(property.name)) {
-            (true, Some(path)) => broken.push((property.name, path)),
+        match (property.expectation.discovery_is_failure(), discoveries.get(property.name)) {
+            (true, Some(_)) if matches!(extent, Extent::Until(name) if name != property.name) => {}
+            (true, Some(path)) => broken.push((property.name, shorter(setting, property.name, path))),
             (false, None) => unseen.push(property.name),
             (true, None) | (false, Some(_)) => {}
         }
     }
     broken.sort_by_key(|(_, path)| path.clone().into_actions().len());
-    Report { states: checker.unique_state_count(), is_complete: checker.is_done(), broken, unseen }
+    Report { states: checker.unique_state_count(), broken, unseen }
+}
+
+/// A counterexample as short as any. The checker keeps the last one that it came upon, not the first: so it is asked again for a
+/// shorter one, until there is none.
+fn shorter(setting: Setting, name: &'static str, known: &Path<State, Action>) -> Path<State, Action> {
+    let mut shortest = known.clone();
+    loop {
+        let finish = HasDiscoveries::AnyOf([name].into());
+        // A path's first state has depth 1, and states of the limiting depth are not looked at.
+        let depth = shortest.clone().into_states().len();
+        let checker = setting.checker().finish_when(finish).target_max_depth(depth).spawn_bfs().join();
+        match checker.discovery(name) {
+            Some(path) => shortest = path,
+            None => return shortest,
+        }
+    }
 }

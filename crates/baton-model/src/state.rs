@@ -10,6 +10,8 @@
 
 use std::hash::{Hash, Hasher};
 
+use crate::variant::Setting;
+
 /// The most contenders, and the most of an ancestor's clients, that a state has room for.
 pub const MAX_ACTORS: usize = 3;
 const FILES: usize = 16;
@@ -168,6 +170,8 @@ pub struct Contender {
     pub put: Option<Inode>,
     /// What its private name means.
     pub temporary: Option<Inode>,
+    /// Has a user deleted one of its files since it holds?
+    pub is_damaged: bool,
     pub token: u8,
     /// From whom it takes over.
     pub found: Option<Whose>,
@@ -210,8 +214,10 @@ pub struct Faults {
     pub token_fell: bool,
     /// Baton destroyed the file of a living client of the ancestor's.
     pub destroyed: bool,
-    /// A Baton holder and one of the ancestor's held at once: whose end the next one is told of is nobody's to say any more.
-    pub mixed: bool,
+    /// A release removed what was put at the record's name after it had looked.
+    pub raced: bool,
+    /// Two held at once: whose end the next one is to be told of is nobody's to say any more.
+    pub muddled: bool,
 }
 
 /// Everything.
@@ -239,10 +245,13 @@ pub struct State {
     /// How many crashes and deletions are still to come at most.
     pub crashes: u8,
     pub deletions: u8,
+    /// How often one of the ancestor's clients will still come.
+    pub comings: u8,
 }
 
 impl State {
-    pub fn new(contenders: usize, ancestors: usize, crashes: u8, deletions: u8) -> Self {
+    pub fn new(setting: &Setting) -> Self {
+        let Setting { contenders, ancestors, crashes, deletions, comings, .. } = *setting;
         let mut state = Self {
             files: [File::Free; FILES],
             labels: [Name(0); FILES],
@@ -259,6 +268,7 @@ impl State {
             faults: Faults::default(),
             crashes,
             deletions,
+            comings,
         };
         for (name, contender) in (1..).zip(&mut state.contenders[..contenders]) {
             *contender = Contender { at: At::Idle, name: Name(name), ..Contender::default() };
@@ -309,6 +319,14 @@ impl State {
         *place.expect("crashes are few") = Some(inode);
     }
 
+    /// Does it take over from, or take back, a file that has not the record's name any more? Then what it does next may still
+    /// belong to the time before that file was removed.
+    pub fn is_unsettled(&self, who: &Contender) -> bool {
+        let has_unnamed =
+            [who.judged, who.born].into_iter().flatten().any(|inode| Some(inode) != self.record);
+        has_unnamed && !who.holds()
+    }
+
     /// How many Baton holders there are.
     pub fn holders(&self) -> usize {
         self.contenders.iter().filter(|who| who.holds()).count()
@@ -324,8 +342,8 @@ impl State {
     /// Inodes are numbered anew in an order that depends on the numbers as little as can be; any order would be right, a better
     /// one leaves fewer states.
     pub fn normalize(&mut self, are_numbers_reused: bool) {
-        if self.holders() > 0 && self.ancestors_holding() > 0 {
-            self.faults.mixed = true;
+        if self.holders() + self.ancestors_holding() > 1 {
+            self.faults.muddled = true;
         }
         self.free_files(are_numbers_reused);
         self.rank_tokens();
@@ -340,7 +358,7 @@ impl State {
     /// A contender, whatever the numbers of its files.
     fn key(&self, who: &Contender) -> impl Ord + use<> {
         let inodes = [who.guard, who.judged, who.born, who.swept, who.put, who.temporary];
-        let locks = (who.has_guard, who.has_byte1, who.has_byte0);
+        let locks = (who.has_guard, who.has_byte1, who.has_byte0, who.is_damaged);
         (who.at, inodes.map(|inode| self.code(inode)), locks, who.token, who.found, who.ending)
     }
 
@@ -386,12 +404,12 @@ impl State {
     fn free_files(&mut self, are_numbers_reused: bool) {
         let mut is_used = [false; FILES];
         let named = [self.guard, self.record].into_iter().chain(self.leftovers);
-        let open = self.contenders.iter().flat_map(|who| {
-            [who.guard, who.judged, who.born, who.swept, who.put, who.temporary]
-        });
-        let theirs = self.ancestors.iter().flat_map(|who| {
-            [who.own, who.remembered.filter(|_| !are_numbers_reused)]
-        });
+        let open = self
+            .contenders
+            .iter()
+            .flat_map(|who| [who.guard, who.judged, who.born, who.swept, who.put, who.temporary]);
+        let theirs =
+            self.ancestors.iter().flat_map(|who| [who.own, who.remembered.filter(|_| !are_numbers_reused)]);
         for inode in named.chain(open).chain(theirs).flatten() {
             is_used[inode.0 as usize] = true;
         }
@@ -405,7 +423,8 @@ impl State {
     fn rank_tokens(&mut self) {
         let mut known: u64 = 1;
         self.each_token(|token| known |= 1 << *token);
-        self.each_token(|token| *token = (known & ((1 << *token) - 1)).count_ones() as u8);
+        let rank = |token: u8| u8::try_from((known & ((1 << token) - 1)).count_ones()).expect("at most 64");
+        self.each_token(|token| *token = rank(*token));
     }
 
     fn each_token(&mut self, mut each: impl FnMut(&mut u8)) {
@@ -442,6 +461,7 @@ impl Contender {
     }
 
     /// Its process is gone, or it has given up; nothing is left of it.
+    #[must_use = "it is put in its place by whoever asks"]
     pub fn gone(&self) -> Self {
         Self { at: At::Idle, name: self.name, ..Self::default() }
     }

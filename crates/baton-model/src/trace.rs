@@ -122,10 +122,15 @@ fn holder(who: &Contender) -> String {
 }
 
 fn guard(state: &State, inode: Inode) -> String {
-    let File::Guard(token) = state.file(inode) else { return format!("#{}", state.labels[inode.0 as usize].0) };
+    let File::Guard(token) = state.file(inode) else {
+        return format!("#{}", state.labels[inode.0 as usize].0);
+    };
     let owner = state.contenders.iter().find(|who| who.has_guard && who.guard == Some(inode));
     let label = state.labels[inode.0 as usize].0;
-    format!("#{label} token {token}{}", owner.map_or(String::new(), |who| format!(" locked by P{}", who.name.0)))
+    format!(
+        "#{label} token {token}{}",
+        owner.map_or(String::new(), |who| format!(" locked by P{}", who.name.0))
+    )
 }
 
 fn record(state: &State, inode: Inode) -> String {

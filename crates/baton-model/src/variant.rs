@@ -15,7 +15,7 @@ pub enum Mutation {
     UnlockedBeforeRemoved,
     /// Judging does not take byte 1.
     JudgedUnlocked,
-    /// Step 3 does not look at the guard's name after locking it.
+    /// Step 3 does not look at the guard's name after locking it. Nothing but time is lost: step 7 looks again.
     GuardNotLookedAt,
     /// Step 7 does not look at the guard's name.
     GuardNotLookedAtAgain,
@@ -41,8 +41,6 @@ pub enum Mutation {
     TakenBackByRemoval,
     /// Release removes what has the record's name, without looking.
     RemovedUnseen,
-    /// A left-over file is removed without its lock.
-    SweptUnlocked,
     /// An ancestor's record that a killed publisher displaced is removed like everything else left over.
     AncestorSwept,
     /// An ancestor's record is judged by its pid alone, and its content before it is written counts as left over.
@@ -90,6 +88,8 @@ pub enum Naming {
 pub struct Setting {
     pub contenders: usize,
     pub ancestors: usize,
+    /// How often one of the ancestor's clients comes.
+    pub comings: u8,
     pub crashes: u8,
     pub deletions: u8,
     pub deletes: Deletes,
@@ -105,8 +105,9 @@ impl Setting {
     pub const OURS: Self = Self {
         contenders: 3,
         ancestors: 0,
+        comings: 3,
         crashes: 2,
-        deletions: 2,
+        deletions: 1,
         deletes: Deletes::OneOfBoth,
         naming: Naming::Default,
         clock: Clock::Advances,
