@@ -35,6 +35,9 @@ Examples:
   baton run --flock ./data.db -- backup        share a file with flock(1) users
   baton status deploy                          who holds it, and what to do
   baton wait -w 10m deploy && echo idle        return once free; takes nothing
+  baton apply onboard.toml                     the steps of a plan, one by one
+  baton apply --resume onboard.toml            where the last runner fell
+  baton session list                           all such jobs, how far they are
 
 Exit codes: the job's own, or 128+N if signal N ended it; 75 busy or timed out; 65 not a lock file; 69 the filesystem \
 can't hold a lock; 73 a file or directory is unsafe; 76 the lock was lost; 126, 127 the job can't be executed, was not \
@@ -269,18 +272,17 @@ pub struct ApplyArgs {
 }
 
 const APPLY_EXAMPLES: &str = "\
-The plan's name names its lock and its session. A step that is complete is run again only if its `check` says
-that its effect is gone. Nothing unfinished is resumed or thrown away unasked: on a terminal you are asked,
-elsewhere the exit code is 3.
+The plan's name names its lock and its session. A step that is complete is run again only if its `check` says that its effect is \
+gone. Nothing unfinished is resumed or thrown away unasked: on a terminal you are asked, elsewhere the exit code is 3.
 
-Exit codes: 0 complete; 1 a step failed; 3 a decision is needed; 65 the plan or its session is wrong;
-75 somebody else runs it; 76 the lock was lost; 129, 130, 143 told to stop.
+Exit codes: 0 complete; 1 a step failed; 3 a decision is needed; 65 the plan or its session is wrong; 73 a file can't be read \
+or written; 75 somebody else runs it; 76 the lock was lost; 129, 130, 131, 143 told to stop by a signal.
 
 Examples:
   baton apply onboard.toml
-  baton apply --resume onboard.toml          carry on after a failure, a kill, a reboot
-  baton apply --from inference onboard.toml  run this step and all after it again
-  baton apply --dry-run onboard.toml";
+  baton apply --resume onboard.toml          after a failure, a kill, a reboot
+  baton apply --from inference onboard.toml  this step and all after it again
+  baton apply --dry-run onboard.toml         what would run, and why";
 
 /// `baton undo`.
 #[derive(Debug, Group)]
@@ -304,11 +306,14 @@ pub struct UndoArgs {
 }
 
 const UNDO_EXAMPLES: &str = "\
-Runs the `undo` commands of the steps that were done, or begun and not finished, the last one first.
+Runs the `undo` commands of the steps that were done, or begun and not finished, the last one first. It stops at the first that \
+fails; called again, it goes on there.
+
+Exit codes: 0 undone, or nothing to undo; 1 an `undo` failed; 3 it has to be confirmed; else as `baton apply`.
 
 Examples:
   baton undo onboard.toml
-  baton undo --yes onboard.toml";
+  baton undo --yes onboard.toml              without being asked";
 
 #[cfg(test)]
 mod tests {
