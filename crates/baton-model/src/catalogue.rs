@@ -108,9 +108,9 @@ pub const CASES: &[Case] = &[
     ),
     ours(
         "both-deleted",
-        "both files deleted: two can hold, and all but one of them can tell",
-        696_175,
-        Setting { contenders: 2, crashes: 1, deletions: 2, deletes: Deletes::Both, ..Setting::OURS },
+        "2 contenders, both files deleted: two can hold, and all but one of them can tell",
+        136_982,
+        Setting { contenders: 2, crashes: 0, deletions: 2, deletes: Deletes::Both, ..Setting::OURS },
     ),
     wrong("guard-only", "the record is not locked", mutant(Mutation::GuardOnly), property::EXCLUSION, 28),
     wrong("record-only", "there is no guard", mutant(Mutation::RecordOnly), property::EXCLUSION, 13),
