@@ -6,8 +6,9 @@
 //!
 //! | module | |
 //! |---|---|
-//! | [`state`] | files, names, processes, and the reduction by symmetry |
-//! | [`contender`] | our protocol's steps |
+//! | [`state`] | files, names, processes |
+//! | [`normal_form`] | the reduction by symmetry |
+//! | [`contender`], [`ending`] | our protocol's steps |
 //! | [`ancestor`] | the ancestor's |
 //! | [`variant`] | what can be set, and what can be wrong |
 //! | [`probe`] | whether a free lock can be had |
@@ -28,7 +29,9 @@
 pub mod ancestor;
 pub mod catalogue;
 pub mod contender;
+pub mod ending;
 pub mod model;
+pub mod normal_form;
 pub mod probe;
 pub mod state;
 pub mod trace;
