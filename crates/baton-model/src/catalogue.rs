@@ -112,6 +112,12 @@ pub const CASES: &[Case] = &[
         136_982,
         Setting { contenders: 2, crashes: 0, deletions: 2, deletes: Deletes::Both, ..Setting::OURS },
     ),
+    Case {
+        name: "deleted-in-step-7",
+        about: "2 contenders, one file deleted in step 7, the other while held",
+        setting: Setting { contenders: 2, crashes: 0, deletions: 2, ..Setting::OURS },
+        expected: Expected::BreaksOnly { broken: &[(property::EXCLUSION, 24)], states: 136_982 },
+    },
     wrong("guard-only", "the record is not locked", mutant(Mutation::GuardOnly), property::EXCLUSION, 28),
     wrong("record-only", "there is no guard", mutant(Mutation::RecordOnly), property::EXCLUSION, 13),
     wrong(

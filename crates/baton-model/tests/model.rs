@@ -54,7 +54,7 @@ fn broken_variants_are_found() {
 }
 
 #[test]
-fn an_ancestors_client_breaks_what_is_said_and_no_more() {
+fn limits_and_an_ancestors_client_break_what_is_said_and_no_more() {
     all(|expected| matches!(expected, Expected::BreaksOnly { .. }));
 }
 
