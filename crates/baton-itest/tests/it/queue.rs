@@ -216,7 +216,7 @@ fn status_and_waiters_see_who_waits_in_which_order() {
         assert_eq!(waiter.token(), None);
     }
     let mut told = None;
-    let attempt = lock.lock_with(Some(Instant::now() + Duration::from_secs(60)), |seen| {
+    let attempt = lock.lock_with(Some(Instant::now() + Duration::from_mins(1)), |seen| {
         told = Some((seen.place.map(|place| (place.number, place.of)), seen.place_in_words()));
         std::ops::ControlFlow::Break(())
     });
