@@ -2,7 +2,11 @@
 //!
 //! Each verb is a row of the table in [`verbs`] and a module that does the work.
 
+mod bench;
+mod dist;
 mod node;
+mod peers;
+mod release;
 mod run_tests;
 mod stream;
 mod summary;

@@ -96,7 +96,7 @@ fn test_workspace(filter: Option<&str>) -> io::Result<Summary> {
 }
 
 /// `xtask` in cargo's target directory, created and absolute.
-fn own_directory() -> io::Result<PathBuf> {
+pub(crate) fn own_directory() -> io::Result<PathBuf> {
     let target = match (env::var_os("CARGO_TARGET_DIR"), env::var_os("CARGO_MANIFEST_DIR")) {
         (Some(target), _) if !target.is_empty() => PathBuf::from(target),
         (_, Some(manifest)) => Path::new(&manifest).with_file_name("target"),
@@ -110,7 +110,8 @@ fn own_directory() -> io::Result<PathBuf> {
     Ok(directory)
 }
 
-fn cargo(arguments: &[&str], tools: &Tools) -> Command {
+/// cargo, as whoever called this one has it.
+pub(crate) fn cargo(arguments: &[&str], tools: &Tools) -> Command {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.args(arguments).envs(tools.environment()).stdin(Stdio::null());
     command

@@ -21,10 +21,12 @@ struct Tool {
     package: &'static str,
 }
 
-const TOOLS: [Tool; 9] = [
+const TOOLS: [Tool; 11] = [
     Tool { program: "flock", package: "util-linux" },
     Tool { program: "mkfs.ext4", package: "e2fsprogs" },
     Tool { program: "mount", package: "mount" },
+    Tool { program: "node", package: "nodejs" },
+    Tool { program: "npm", package: "npm" },
     Tool { program: "python3", package: "python3" },
     Tool { program: "script", package: "bsdutils" },
     Tool { program: "setpriv", package: "util-linux" },
@@ -249,7 +251,7 @@ mod tests {
     #[test]
     fn a_package_of_several_missing_programs_is_installed_once() {
         let all: Vec<_> = TOOLS.iter().collect();
-        let expected = ["bsdutils", "e2fsprogs", "mount", "python3", "strace", "util-linux"];
+        let expected = ["bsdutils", "e2fsprogs", "mount", "nodejs", "npm", "python3", "strace", "util-linux"];
         assert_eq!(packages(&all), expected);
     }
 

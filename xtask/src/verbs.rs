@@ -5,7 +5,7 @@
 
 use std::process::ExitCode;
 
-use crate::run_tests;
+use crate::{bench, dist, run_tests};
 
 /// How a verb ended.
 #[derive(Debug, PartialEq, Eq)]
@@ -39,12 +39,26 @@ struct Verb {
     run: fn(&[String]) -> Outcome,
 }
 
-const VERBS: &[Verb] = &[Verb {
-    name: "test",
-    arguments: "[FILTER]",
-    purpose: "Run every test of the workspace, or those with FILTER in their name",
-    run: run_tests::run,
-}];
+const VERBS: &[Verb] = &[
+    Verb {
+        name: "test",
+        arguments: "[FILTER]",
+        purpose: "Run every test of the workspace, or those with FILTER in their name",
+        run: run_tests::run,
+    },
+    Verb {
+        name: "bench",
+        arguments: "[--short]",
+        purpose: "Measure Baton against everybody, side by side; figures and plots go to target/xtask/bench",
+        run: bench::run,
+    },
+    Verb {
+        name: "dist",
+        arguments: "[--prefix DIR]",
+        purpose: "Build what a package contains, into a tarball or below DIR",
+        run: dist::run,
+    },
+];
 
 /// Runs the verb that the arguments name, or prints the help.
 pub(crate) fn dispatch(arguments: &[String]) -> Outcome {
@@ -66,7 +80,7 @@ fn asks_for_help(argument: &str) -> bool {
 }
 
 fn help() -> String {
-    let line = |usage: &str, purpose: &str| format!("  {usage:<20} {purpose}");
+    let line = |usage: &str, purpose: &str| format!("  {usage:<21} {purpose}");
     let verbs = VERBS.iter().map(|verb| line(&format!("{} {}", verb.name, verb.arguments), verb.purpose));
     let lines: Vec<_> = verbs.chain([line("help", "Print this")]).collect();
     format!("Usage: cargo xtask VERB\n\nVerbs:\n{}", lines.join("\n"))
@@ -102,5 +116,8 @@ mod tests {
     fn a_second_filter_or_an_option_is_misuse() {
         assert!(matches!(dispatched(&["test", "one", "two"]), Outcome::Misused(_)));
         assert!(matches!(dispatched(&["test", "--nocapture"]), Outcome::Misused(_)));
+        for words in [&["dist", "x"][..], &["dist", "--prefix"], &["dist", "--prefix", "a", "b"]] {
+            assert!(matches!(dispatched(words), Outcome::Misused(_)), "{words:?}");
+        }
     }
 }

@@ -15,6 +15,7 @@
 mod atomic_file;
 pub mod clock;
 mod diagnosis;
+pub mod doctor;
 mod error;
 pub mod escape;
 mod filesystem;
@@ -30,7 +31,10 @@ mod sys;
 
 pub use diagnosis::{AncestorState, Observation, Place, State};
 pub use error::{Error, ErrorKind};
-pub use lock::{Attempt, Cancel, Held, Identity, Integrity, Lock, Malformed, Naming, Options, Outcome};
+pub use lock::{
+    Attempt, Broken, Cancel, Ending, Held, Identity, Integrity, Kept, Lock, Malformed, Naming, Options,
+    Outcome, Pruned, Pruning,
+};
 pub use processes::Process;
 pub use record::{Details, Record};
 

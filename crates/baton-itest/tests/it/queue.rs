@@ -216,7 +216,7 @@ fn status_and_waiters_see_who_waits_in_which_order() {
         assert_eq!(waiter.token(), None);
     }
     let mut told = None;
-    let attempt = lock.lock_with(Some(Instant::now() + Duration::from_secs(60)), |seen| {
+    let attempt = lock.lock_with(Some(Instant::now() + Duration::from_mins(1)), |seen| {
         told = Some((seen.place.map(|place| (place.number, place.of)), seen.place_in_words()));
         std::ops::ControlFlow::Break(())
     });
@@ -227,6 +227,39 @@ fn status_and_waiters_see_who_waits_in_which_order() {
     let queue = lock.observe().expect("seen").queue;
     assert_eq!(queue.iter().map(|waiter| waiter.pid).collect::<Vec<_>>(), pids(&[&second, &third]));
     drop(holder);
+}
+
+/// An ancestor's client knows of no queue: all who wait for it are woken by its end, and come to an order among themselves.
+#[test]
+fn waiters_for_an_ancestors_client_get_it_in_order_too() {
+    for is_killed in [false, true] {
+        let place = temporary();
+        let path = place.path().join("a.lock");
+        let (mut holder, _) = Puppet::holding("v1", &path);
+        let mut line = waiters("baton", &path, 6);
+        for stopped in [0, 3] {
+            // It looks once more after it has said that it waits, with the guard locked: one that is stopped there is no sleeper.
+            let wchan = format!("/proc/{}/wchan", line[stopped].pid());
+            let is_asleep = || std::fs::read_to_string(&wchan).expect("readable").contains("poll");
+            await_true("it sleeps until something happens", is_asleep);
+            line[stopped].stop();
+        }
+        if is_killed {
+            holder.kill();
+        } else {
+            holder.tell("release");
+        }
+        for next in [1, 2, 4, 5] {
+            must_get_it(&mut line[next], &format!("killed: {is_killed}, {next}"));
+            assert_eq!(line[next].tell("release"), json!({}));
+        }
+        for late in [3, 0] {
+            line[late].resume();
+            must_get_it(&mut line[late], &format!("{late} goes on"));
+            assert_eq!(line[late].tell("release"), json!({}));
+        }
+        no_queue_is_left(&path);
+    }
 }
 
 /// Safety never rests on the queue: without it, or with one that can't be used, waiters still get the lock one at a time.

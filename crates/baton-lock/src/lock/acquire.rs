@@ -4,7 +4,7 @@
 //! published is taken back on the way out, so that the next one finds what this one found: an unrepaired death is told to it,
 //! and with the record of who died.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::companion;
@@ -323,7 +323,9 @@ pub(crate) fn record_of(setup: &Setup, token: Option<u64>) -> Record {
     let mut record = Record {
         pid: myself.pid,
         started_at: Some(clock::format(clock::now())),
-        command: setup.command.clone().or_else(own_command),
+        command: setup.command.clone().or_else(|| {
+            identity::own_command().map(|command| record::limited(&command, record::MAX_COMMAND))
+        }),
         baton: Some(Details {
             version: record::VERSION,
             token,
@@ -341,19 +343,6 @@ pub(crate) fn record_of(setup: &Setup, token: Option<u64>) -> Record {
     };
     record.fit();
     record
-}
-
-/// Looked up once per process, and again in a forked child: it costs as much as half of all the rest.
-fn own_command() -> Option<String> {
-    static KNOWN: Mutex<Option<(u32, Option<String>)>> = Mutex::new(None);
-    let pid = sys::process_id();
-    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some((_, command)) = known.as_ref().filter(|(owner, _)| *owner == pid) {
-        return command.clone();
-    }
-    let command = identity::command_line(i32::try_from(pid).ok()?);
-    let command = command.map(|command| record::limited(&command, record::MAX_COMMAND));
-    known.insert((pid, command)).1.clone()
 }
 
 impl Setup {

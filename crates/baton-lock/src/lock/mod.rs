@@ -19,29 +19,37 @@
 //! | giving up a wait from outside | [`cancel`] |
 //! | holding and releasing | [`held`] |
 //! | asking without taking | [`observe`] |
+//! | ending somebody else's hold | [`breaking`] |
+//! | which locks there are, and pruning them | [`survey`], [`prune`], [`floor`] |
 
 mod acquire;
 mod ancestor;
 #[cfg(feature = "tokio")]
 mod asynchronous;
+mod breaking;
 mod cancel;
 mod companion;
 mod directory;
 mod doze;
+mod floor;
 mod guard;
 mod handle;
 mod held;
 mod judge;
 mod naming;
 mod observe;
+mod prune;
 mod publish;
 mod queue;
+mod survey;
 mod token;
 mod wait;
 
+pub use breaking::{Broken, Ending};
 pub use cancel::Cancel;
 pub use handle::{Identity, Lock, Options};
 pub use held::{Held, Integrity, Outcome};
 pub use judge::Malformed;
 pub use naming::Naming;
+pub use prune::{Kept, Pruned, Pruning};
 pub use wait::Attempt;

@@ -123,15 +123,22 @@ impl Queue {
     /// Opens the queue, made if need be.
     fn make(directory: &Arc<Directory>, names: &Names, guard: &Stat) -> Result<Self, Error> {
         let path = || directory.path_of(&names.queue);
-        match sys::make_directory(&directory.handle, &names.queue, 0o700) {
-            Ok(()) | Err(Errno::EXIST) => {}
+        let is_new = match sys::make_directory(&directory.handle, &names.queue, 0o700) {
+            Ok(()) => true,
+            Err(Errno::EXIST) => false,
             Err(errno) => return Err(Error::io("make the queue", &path(), errno)),
-        }
-        let queue = Self::open(directory, names, guard).ok_or_else(|| Error::Unsafe {
-            path: path(),
-            reason: "it is not a directory of those who may hold the lock".to_owned(),
-            hint: "have its owner move it away: the order of the waiters would be kept there",
-        })?;
+        };
+        let Some(queue) = Self::open(directory, names, guard) else {
+            if is_new {
+                // Of what the umask left of its mode nobody can make a queue; nor need it be in anybody's way.
+                let _ = sys::remove_directory(&directory.handle, &names.queue);
+            }
+            return Err(Error::Unsafe {
+                path: path(),
+                reason: "it is not a directory of those who may hold the lock".to_owned(),
+                hint: "have its owner move it away: the order of the waiters would be kept there",
+            });
+        };
         queue.share();
         Ok(queue)
     }

@@ -123,10 +123,6 @@ impl Contender {
     pub(crate) fn attempt(&mut self) -> Result<Option<Held>, Error> {
         let (mut known, times) = std::mem::replace(&mut self.doze, Doze::Not).end();
         let has_waited = times.max(std::mem::take(&mut self.has_waited));
-        if let (true, Standpoint::Ticket(ticket)) = (self.steps_back, &self.place) {
-            ticket.step_back(false);
-        }
-        self.steps_back = false;
         for _ in 0..STARTS {
             let approach = match known.take() {
                 Some(approach) => Some(approach),
@@ -158,9 +154,21 @@ impl Contender {
                     Obstacle::Record(directory, guard, state, record)
                 }
             });
+            if !matches!(self.obstacle, Some(Obstacle::Ahead(_))) && self.has_waited == 0 {
+                self.stop_stepping_back();
+            }
             return Ok(None);
         }
         Err(Error::Unstable { path: self.setup.path.clone() })
+    }
+
+    /// Somebody else has got the lock: no more is there anybody to let come first. Not before that: one whose time is over and who is just
+    /// about to pass those who are stopped must not be passed by the next one, whose time is over too.
+    fn stop_stepping_back(&mut self) {
+        if let (true, Standpoint::Ticket(ticket)) = (self.steps_back, &self.place) {
+            ticket.step_back(false);
+        }
+        self.steps_back = false;
     }
 
     /// Is somebody else just going through the steps?

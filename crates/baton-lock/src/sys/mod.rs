@@ -23,6 +23,8 @@ mod asynchronous;
 #[cfg(target_os = "linux")]
 #[expect(unsafe_code, reason = "`clone` and signal masks have no safe form; see the blocks")]
 mod lookout;
+#[cfg(target_os = "linux")]
+pub(crate) mod pidfd;
 
 #[cfg(not(target_os = "linux"))]
 compile_error!(
