@@ -78,11 +78,29 @@ function releaseOnboardLock() {
   }
 }
 
-/** Removes a lock file that code of the ancestor's has written in this very process. */
+/** A lock file that is larger is none. */
+const MAX_RECORD = 64 * 1024;
+
+/**
+ * Removes a lock file that code of the ancestor's has written in this very process. Somebody may put a FIFO, a link or another file there
+ * at any moment: it is opened without following or blocking, and judged as it was opened.
+ */
 function removeOwnForeign() {
+  const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = fs.constants;
+  // Not even opened: its peers would notice.
   if (!fs.lstatSync(LOCK_FILE).isFile()) return;
-  const record = JSON.parse(fs.readFileSync(LOCK_FILE, "utf8"));
-  if (record.pid === process.pid && record.baton === undefined) fs.unlinkSync(LOCK_FILE);
+  const descriptor = fs.openSync(LOCK_FILE, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+  try {
+    const opened = fs.fstatSync(descriptor);
+    if (!opened.isFile() || opened.size > MAX_RECORD) return;
+    const record = JSON.parse(fs.readFileSync(descriptor, "utf8"));
+    if (record.pid !== process.pid || record.baton !== undefined) return;
+    // While it is open no other file has its number.
+    const named = fs.lstatSync(LOCK_FILE);
+    if (named.dev === opened.dev && named.ino === opened.ino) fs.unlinkSync(LOCK_FILE);
+  } finally {
+    fs.closeSync(descriptor);
+  }
 }
 
 function isOnboardLockHeldByCurrentProcess() {
@@ -198,7 +216,7 @@ function redactSensitiveText(value) {
 }
 
 function redactUrl(value) {
-  return typeof value === "string" ? addon.redactUrl(value) : null;
+  return typeof value === "string" && value !== "" ? addon.redactUrl(value) : null;
 }
 
 function sanitizeFailure(input) {

@@ -124,7 +124,7 @@ pub fn redact_failure(text: String) -> String {
 /// A URL without secrets.
 #[napi]
 pub fn redact_url(url: String) -> String {
-    redact::url(&url)
+    onboard::redact_url(&url)
 }
 
 /// The session of a directory, as JSON; none if there is none.

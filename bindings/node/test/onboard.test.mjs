@@ -164,6 +164,24 @@ test("release leaves alone what is not its own, and never throws", () => {
   expect(fs.existsSync(onboard.LOCK_FILE)).toBe(false);
 });
 
+test("release neither reads a large file whole nor follows a link", () => {
+  const onboard = fresh();
+  fs.mkdirSync(onboard.SESSION_DIR, { recursive: true, mode: 0o700 });
+  const record = JSON.stringify({ pid: process.pid, startedAt: null, command: null });
+  fs.writeFileSync(onboard.LOCK_FILE, record.padEnd(64 * 1024 + 1));
+  onboard.releaseOnboardLock();
+  expect(fs.existsSync(onboard.LOCK_FILE)).toBe(true);
+  fs.writeFileSync(`${onboard.LOCK_FILE}.other`, record);
+  fs.rmSync(onboard.LOCK_FILE);
+  fs.symlinkSync(`${onboard.LOCK_FILE}.other`, onboard.LOCK_FILE);
+  onboard.releaseOnboardLock();
+  expect(fs.lstatSync(onboard.LOCK_FILE).isSymbolicLink()).toBe(true);
+  fs.rmSync(onboard.LOCK_FILE);
+  fs.writeFileSync(onboard.LOCK_FILE, record);
+  onboard.releaseOnboardLock();
+  expect(fs.existsSync(onboard.LOCK_FILE)).toBe(false);
+});
+
 test("release does not remove what has taken the file's place", () => {
   const onboard = fresh();
   onboard.acquireOnboardLock();
@@ -222,6 +240,8 @@ test("this package and the ancestor's algorithm exclude each other", async () =>
   for (const contender of contenders) expect(await contender.line()).toBe("ready");
   fs.writeFileSync(`${ledger}.go`, "");
   for (const contender of contenders) expect(await contender.line()).toBe("done");
+  fs.writeFileSync(`${ledger}.end`, "");
+  for (const contender of contenders) expect(await contender.ended).toMatchObject({ code: 0, errors: "" });
   expect(fs.readFileSync(ledger, "utf8")).toBe(".".repeat(4 * Number(rounds)));
 });
 
@@ -391,7 +411,7 @@ test("updates keep what is allowed", () => {
   expect(onboard.filterSafeUpdates({ ...updates, nimContainer: undefined })).toEqual({
     model: null,
     provider: "p",
-    endpointUrl: "https://h/x?sig=<REDACTED>",
+    endpointUrl: "https://h/x?sig=%3CREDACTED%3E",
     policyPresets: ["a"],
   });
 });
@@ -401,8 +421,9 @@ test("texts, URLs and failures are redacted as the ancestor does", () => {
   expect(onboard.redactSensitiveText("Bearer abcdefghijkl nvapi-0123456789ab")).toBe("Bearer <REDACTED> <REDACTED>");
   expect(onboard.redactSensitiveText("x".repeat(300))).toHaveLength(240);
   expect(onboard.redactSensitiveText(null)).toBeNull();
-  expect(onboard.redactUrl("https://a:b@h/p?n=1&access_token=t#f")).toBe("https://h/p?n=1&access_token=<REDACTED>");
+  expect(onboard.redactUrl("https://a:b@h/p?n=1&access_token=t#f")).toBe("https://h/p?n=1&access_token=%3CREDACTED%3E");
   expect(onboard.redactUrl(undefined)).toBeNull();
+  expect(onboard.redactUrl("")).toBeNull();
   expect(onboard.sanitizeFailure(null)).toBeNull();
   expect(onboard.sanitizeFailure({ step: "s", message: "FOO_TOKEN=x", recordedAt: "then" })).toEqual({
     step: "s",

@@ -7,7 +7,7 @@ import fs from "node:fs";
 import { setImmediate as turn } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 
-import { inside, together } from "./oracle.mjs";
+import { done, inside, together } from "./oracle.mjs";
 
 const ATTEMPTS = 5;
 const MALFORMED_AGE = 30_000;
@@ -98,5 +98,5 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
     }
     await turn();
   }
-  console.log("done");
+  await done(ledger);
 }

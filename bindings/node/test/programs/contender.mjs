@@ -3,7 +3,7 @@
 import { setImmediate as turn } from "node:timers/promises";
 
 import { acquireOnboardLock, releaseOnboardLock } from "../../lib/onboard.mjs";
-import { inside, together } from "./oracle.mjs";
+import { done, inside, together } from "./oracle.mjs";
 
 const [rounds, ledger] = process.argv.slice(2);
 await together(ledger);
@@ -15,4 +15,4 @@ for (let round = 0; round < Number(rounds); ) {
   }
   await turn();
 }
-console.log("done");
+await done(ledger);

@@ -215,7 +215,22 @@ pub(super) fn string_or_null(value: Option<&Value>) -> Value {
 }
 
 pub(super) fn url_or_null(value: Option<&Value>) -> Value {
-    value.and_then(Value::as_str).map_or(Value::Null, |url| redact::url(url).into())
+    value.and_then(Value::as_str).map_or(Value::Null, |url| redact_url(url).into())
+}
+
+/// Redacts a URL as the ancestor does, so that it still is one: the replacement is percent-encoded.
+///
+/// # Examples
+///
+/// ```
+/// use baton_lock::session::onboard::redact_url;
+/// assert_eq!(redact_url("https://me:pw@example.org/a?sig=xyz#top"), "https://example.org/a?sig=%3CREDACTED%3E");
+/// assert_eq!(redact_url("not a URL, token=abc"), "not a URL, token=<REDACTED>");
+/// ```
+pub fn redact_url(url: &str) -> String {
+    let redacted = redact::url(url);
+    let is_url = redacted.contains("://") && !redacted.contains(char::is_whitespace);
+    if is_url { redacted.replace(redact::REPLACEMENT, "%3CREDACTED%3E") } else { redacted }
 }
 
 pub(super) fn strings_or_null(value: Option<&Value>) -> Value {

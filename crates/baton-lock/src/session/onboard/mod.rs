@@ -19,6 +19,7 @@
 //! | `markStepStarted`, `markStepComplete`, `markStepFailed`, `markStepSkipped`, `completeSession` | [`Session::step_started`], [`Session::step_complete`], [`Session::step_failed`], [`Session::step_skipped`], [`Session::completed`], each within [`Store::update`] |
 //! | `filterSafeUpdates` | [`Updates::filter`] |
 //! | `sanitizeFailure`, `summarizeForDebug` | [`sanitize_failure`], [`Session::summary`] |
+//! | `redactUrl`, `redactSensitiveText` | [`redact_url`], [`crate::redact::failure`] |
 
 mod document;
 mod failure;
@@ -29,7 +30,7 @@ mod store;
 mod tests;
 mod updates;
 
-pub use document::{STEPS, Session};
+pub use document::{STEPS, Session, redact_url};
 pub use failure::sanitize_failure;
 pub use store::{Change, Store, directory};
 pub use updates::Updates;

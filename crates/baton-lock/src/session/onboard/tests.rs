@@ -184,7 +184,7 @@ fn errors_are_redacted_again_when_they_are_read_and_secrets_elsewhere_too() {
     data["later"] = json!({ "tokens": ["hunter2"], "note": "password: hunter2" });
     let session = of(&data);
     assert!(!session.to_json().contains("hunter2"), "{}", session.to_json());
-    assert_eq!(session.text("endpointUrl"), Some("https://h/v1?sig=<REDACTED>&n=1"));
+    assert_eq!(session.text("endpointUrl"), Some("https://h/v1?sig=%3CREDACTED%3E&n=1"));
     assert_eq!(session.text("credentialEnv"), Some("NVIDIA_API_KEY"), "a name is no secret");
 }
 
@@ -305,7 +305,7 @@ fn updates_leave_clear_set_or_drop() {
         (json!({ "webSearchConfig": { "fetchEnabled": true } }), json!({})),
         (
             json!({ "endpointUrl": "https://u:p@h/?token=t" }),
-            json!({ "endpointUrl": "https://h/?token=<REDACTED>" }),
+            json!({ "endpointUrl": "https://h/?token=%3CREDACTED%3E" }),
         ),
     ] {
         let filtered = Updates::filter(&updates.to_string());
