@@ -86,18 +86,23 @@ function removeOldKind(target, { fs }) {
   try {
     fs.rmdirSync(target);
   } catch (error) {
-    // Somebody else has removed it.
-    if (error.code !== "ENOENT") throw error;
+    // Somebody else has removed it, and a lock of this package's may have its name by now: that is no directory, and not removed.
+    if (error.code !== "ENOENT" && error.code !== "ENOTDIR") throw error;
   }
 }
 
-/** Whether a failure was due to a left-over directory, which is removed; one that is held is said so. */
+/** What the library says where a directory has the lock's name. */
+const IS_DIRECTORY = "it is a directory, where the lock's record would be";
+
+/**
+ * Returns if the attempt is to be made again: a directory was in the way, and was left over, or is gone. One that is held is said so, and
+ * every other failure goes on. That ends, since each round needs somebody of the old kind who has come or gone meanwhile.
+ */
 function clearsTheWay(error, target, options) {
-  if (!(error instanceof UnsafeError)) throw error;
+  if (!(error instanceof UnsafeError) || !error.message.includes(IS_DIRECTORY)) throw error;
   const found = oldKind(target, options);
   if (found === "held") throw new BusyError(oldStatus(target), { timedOut: false });
   if (found === "stale") removeOldKind(target, options);
-  return found === "stale";
 }
 
 function oldStatus(target) {
@@ -113,9 +118,7 @@ async function acquire(file, options) {
       return await baton.lock(target, { wait: patience(schedule) || false });
     } catch (error) {
       try {
-        // Once for each directory that somebody leaves there.
-        if (clearsTheWay(error, target, options)) continue;
-        throw error;
+        clearsTheWay(error, target, options);
       } catch (reason) {
         const isOldKind = reason instanceof BusyError && reason !== error;
         if (!isOldKind || attempt >= schedule.count) throw translated(reason, file);
@@ -129,15 +132,16 @@ async function acquire(file, options) {
 
 function acquireSync(file, options) {
   const target = lockPath(file, options);
-  try {
+  for (;;) {
     try {
       return baton.lockSync(target, { wait: false });
     } catch (error) {
-      if (!clearsTheWay(error, target, options)) throw error;
-      return baton.lockSync(target, { wait: false });
+      try {
+        clearsTheWay(error, target, options);
+      } catch (reason) {
+        throw translated(reason, file);
+      }
     }
-  } catch (error) {
-    throw translated(error, file);
   }
 }
 

@@ -192,6 +192,52 @@ test("directory that a holder of the old kind left is removed when that would do
   expect(await code(ours.lock(path))).toBe("ENOTEMPTY");
 });
 
+// The directory was seen in the way, and when it was looked at again it was gone: that was told as a failure of the filesystem.
+test("directory of the old kind that goes at that moment is no failure", async () => {
+  const path = file();
+  const statSync = (target, options) => {
+    fs.rmSync(target, { recursive: true, force: true });
+    return fs.statSync(target, options);
+  };
+  for (const acquire of [(options) => ours.lock(path, options), async (options) => ours.lockSync(path, options)]) {
+    fs.mkdirSync(`${path}.lock`);
+    await (await acquire({ fs: { ...fs, statSync } }))();
+  }
+});
+
+// Two of this package's saw a left-over directory; the faster one had removed it and held the lock, and the slower one failed.
+test("directory that another one has just removed, and locked, is busy", async () => {
+  const path = file();
+  for (const acquire of [(options) => ours.lock(path, options), async (options) => ours.lockSync(path, options)]) {
+    let hold;
+    const rmdirSync = (target) => {
+      fs.rmdirSync(target);
+      hold = batonLockSync(target);
+      fs.rmdirSync(target);
+    };
+    fs.mkdirSync(`${path}.lock`);
+    const then = new Date(Date.now() - OLD_AGE);
+    fs.utimesSync(`${path}.lock`, then, then);
+    expect(await code(acquire({ fs: { ...fs, rmdirSync } }))).toBe("ELOCKED");
+    hold.release();
+  }
+});
+
+test("both kinds in use at once exclude each other, and nobody meets another failure", async () => {
+  const [path, ledger] = [file(), join(directory(), "ledger")];
+  const rounds = 40;
+  const program = join(PACKAGE, "test", "programs", "lockfile-contender.mjs");
+  const contenders = ["proper-lockfile", join(LIB, "proper-lockfile.cjs")].flatMap((module) =>
+    [0, 1].map(() => run(process.execPath, [program, module, path, String(rounds), ledger])),
+  );
+  for (const contender of contenders) expect(await contender.line()).toBe("ready");
+  fs.writeFileSync(`${ledger}.go`, "");
+  for (const contender of contenders) expect(await contender.line()).toBe("done");
+  fs.writeFileSync(`${ledger}.end`, "");
+  for (const contender of contenders) expect(await contender.ended).toMatchObject({ code: 0, errors: "" });
+  expect(fs.readFileSync(ledger, "utf8")).toBe(".".repeat(4 * rounds));
+});
+
 test("what is no lock at all is refused and left alone", async () => {
   const path = file();
   fs.writeFileSync(`${path}.lock`, "precious");
