@@ -18,6 +18,18 @@ const { addon, call } = require("./native.cjs");
 /** What this thread holds, by the file's canonical path. */
 const locks = new Map();
 
+// Whatever the exit code, as there: nobody here is told how the last holder ended, and a file that stays could not be removed by
+// one of the old kind, ever. First of all listeners, since another one would end the holds uncleanly.
+process.prependListener("exit", () => {
+  for (const { hold } of locks.values()) {
+    try {
+      hold.release();
+    } catch {
+      // Nobody is left to be told; the lock itself is given back in any case.
+    }
+  }
+});
+
 const LEAST_STALE = 2000;
 
 function failed(code, message, file, cause) {

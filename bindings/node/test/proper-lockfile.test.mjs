@@ -109,14 +109,17 @@ describe.each([
     await hold();
   });
 
-  test("leaves nothing in the way at a normal end", async () => {
+  test.each([
+    ["a normal end", "", 0],
+    ["an exit with another code", "process.exit(3)", 3],
+    ["an exception", "throw null", 1],
+  ])("leaves nothing in the way at %s", async (_, ending, expected) => {
     const path = file();
     const module = lockfile === ours ? join(LIB, "proper-lockfile.cjs") : "proper-lockfile";
-    const holder = run(process.execPath, ["-e", `require(process.argv[1]).lockSync(process.argv[2])`, module, path], {
-      cwd: PACKAGE,
-    });
-    expect(await holder.ended).toMatchObject({ code: 0 });
-    expect(lockfile.checkSync(path)).toBe(false);
+    const text = `require(process.argv[1]).lockSync(process.argv[2]); ${ending}`;
+    const holder = run(process.execPath, ["-e", text, module, path], { cwd: PACKAGE });
+    expect(await holder.ended).toMatchObject({ code: expected });
+    expect(fs.existsSync(`${path}.lock`)).toBe(false);
   });
 });
 
