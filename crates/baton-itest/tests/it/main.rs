@@ -40,6 +40,7 @@ mod strangers_in_flock_naming;
 mod swapped_while_judged;
 mod taken_back;
 mod tokens;
+mod torture;
 mod two_namings;
 mod unsafe_places;
 mod waiting;
