@@ -25,6 +25,7 @@ mod command_status;
 mod command_waiting;
 mod directory_replaced;
 mod flock_naming;
+mod fuse_accepted;
 mod hostile_surroundings;
 mod inheriting;
 mod judging;
