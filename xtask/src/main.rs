@@ -2,10 +2,15 @@
 //!
 //! Each verb is a row of the table in [`verbs`] and a module that does the work.
 
+mod cargo;
+mod coverage;
+mod fuzz;
+mod options;
 mod run_tests;
 mod stream;
 mod summary;
 mod tools;
+mod torture;
 mod transcript;
 mod verbs;
 

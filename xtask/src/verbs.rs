@@ -5,7 +5,7 @@
 
 use std::process::ExitCode;
 
-use crate::run_tests;
+use crate::{coverage, fuzz, run_tests, torture};
 
 /// How a verb ended.
 #[derive(Debug, PartialEq, Eq)]
@@ -39,12 +39,32 @@ struct Verb {
     run: fn(&[String]) -> Outcome,
 }
 
-const VERBS: &[Verb] = &[Verb {
-    name: "test",
-    arguments: "[FILTER]",
-    purpose: "Run every test of the workspace, or those with FILTER in their name",
-    run: run_tests::run,
-}];
+const VERBS: &[Verb] = &[
+    Verb {
+        name: "test",
+        arguments: "[FILTER]",
+        purpose: "Run every test of the workspace, or those with FILTER in their name",
+        run: run_tests::run,
+    },
+    Verb {
+        name: "torture",
+        arguments: "[--minutes N] [--seed S] [--fs KIND,…] [--only NAME]",
+        purpose: "Let locks contend under kills, stops and deletions, and print what came of it",
+        run: torture::run,
+    },
+    Verb {
+        name: "fuzz",
+        arguments: "[--seconds N] [--target NAME]",
+        purpose: "Run the fuzz targets, N seconds each",
+        run: fuzz::run,
+    },
+    Verb {
+        name: "coverage",
+        arguments: "[--filter NAME]",
+        purpose: "Measure which lines of the library the tests run",
+        run: coverage::run,
+    },
+];
 
 /// Runs the verb that the arguments name, or prints the help.
 pub(crate) fn dispatch(arguments: &[String]) -> Outcome {
@@ -66,7 +86,7 @@ fn asks_for_help(argument: &str) -> bool {
 }
 
 fn help() -> String {
-    let line = |usage: &str, purpose: &str| format!("  {usage:<20} {purpose}");
+    let line = |usage: &str, purpose: &str| format!("  {usage}\n      {purpose}");
     let verbs = VERBS.iter().map(|verb| line(&format!("{} {}", verb.name, verb.arguments), verb.purpose));
     let lines: Vec<_> = verbs.chain([line("help", "Print this")]).collect();
     format!("Usage: cargo xtask VERB\n\nVerbs:\n{}", lines.join("\n"))

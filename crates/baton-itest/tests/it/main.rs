@@ -15,6 +15,7 @@ mod command_environment;
 mod command_exit_codes;
 mod command_flock_naming;
 mod command_killed;
+mod command_killed_at_every_call;
 mod command_leaves_behind;
 mod command_nesting;
 mod command_pid_namespace;
