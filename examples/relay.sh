@@ -1,13 +1,16 @@
 #!/bin/sh
 # Two contenders for one lock, a kill, and a recovery, with the command and a small job for real.
 #
-# Builds `baton` first. Everything else happens in a temporary directory, which is removed at the end; only processes
+# Builds `baton` first, unless BATON names one. Everything else happens in a temporary directory, which is removed at the end; only processes
 # started here are killed.
 set -eu
 cd "$(dirname "$0")/.."
-echo "Building baton ..."
-cargo build --release --quiet --package baton-cli
-baton=${CARGO_TARGET_DIR:-target}/release/baton
+if [ -z "${BATON-}" ]; then
+    echo "Building baton ..."
+    cargo build --quiet --package baton-cli
+    BATON=${CARGO_TARGET_DIR:-target}/debug/baton
+fi
+baton=$BATON
 here=$PWD/examples
 
 work=$(mktemp -d)

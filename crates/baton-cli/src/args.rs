@@ -6,7 +6,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{ArgAction, Args as Group, Parser, Subcommand};
+use clap::{ArgAction, Args as Group, FromArgMatches as _, Parser, Subcommand};
 
 use crate::time;
 
@@ -35,6 +35,9 @@ Examples:
   baton run --flock ./data.db -- backup        share a file with flock(1) users
   baton status deploy                          who holds it, and what to do
   baton wait -w 10m deploy && echo idle        return once free; takes nothing
+  baton apply onboard.toml                     the steps of a plan, one by one
+  baton apply --resume onboard.toml            where the last runner fell
+  baton session list                           all such jobs, how far they are
 
 Exit codes: the job's own, or 128+N if signal N ended it; 75 busy or timed out; 65 not a lock file; 69 the filesystem \
 can't hold a lock; 73 a file or directory is unsafe; 76 the lock was lost; 126, 127 the job can't be executed, was not \
@@ -55,6 +58,27 @@ pub enum Verb {
     Undo(UndoArgs),
     /// Look at the sessions of jobs: list, show, log, report, export; reset one
     Session(SessionArgs),
+}
+
+impl Args {
+    /// The command line of this process.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it, or the help that it asks for.
+    pub fn of_this_process() -> Result<Self, clap::Error> {
+        let words: Vec<OsString> = std::env::args_os().collect();
+        run_alone(&words).map_or_else(|| Self::try_parse_from(&words), Ok)
+    }
+}
+
+/// A command line of `run` that is right, read without making the arguments of all other verbs, which takes longer than the whole lock.
+/// `None` leaves it to those who can say what is wrong.
+fn run_alone(words: &[OsString]) -> Option<Args> {
+    let words = words.get(1..).filter(|words| words.first().is_some_and(|verb| verb == "run"))?;
+    let command = RunArgs::augment_args(clap::Command::new("run"));
+    let mut matches = command.try_get_matches_from(words).ok()?;
+    Some(Args { verb: Verb::Run(RunArgs::from_arg_matches_mut(&mut matches).ok()?) })
 }
 
 /// Which lock.
@@ -248,18 +272,17 @@ pub struct ApplyArgs {
 }
 
 const APPLY_EXAMPLES: &str = "\
-The plan's name names its lock and its session. A step that is complete is run again only if its `check` says
-that its effect is gone. Nothing unfinished is resumed or thrown away unasked: on a terminal you are asked,
-elsewhere the exit code is 3.
+The plan's name names its lock and its session. A step that is complete is run again only if its `check` says that its effect is \
+gone. Nothing unfinished is resumed or thrown away unasked: on a terminal you are asked, elsewhere the exit code is 3.
 
-Exit codes: 0 complete; 1 a step failed; 3 a decision is needed; 65 the plan or its session is wrong;
-75 somebody else runs it; 76 the lock was lost; 129, 130, 143 told to stop.
+Exit codes: 0 complete; 1 a step failed; 3 a decision is needed; 65 the plan or its session is wrong; 73 a file can't be read \
+or written; 75 somebody else runs it; 76 the lock was lost; 129, 130, 131, 143 told to stop by a signal.
 
 Examples:
   baton apply onboard.toml
-  baton apply --resume onboard.toml          carry on after a failure, a kill, a reboot
-  baton apply --from inference onboard.toml  run this step and all after it again
-  baton apply --dry-run onboard.toml";
+  baton apply --resume onboard.toml          after a failure, a kill, a reboot
+  baton apply --from inference onboard.toml  this step and all after it again
+  baton apply --dry-run onboard.toml         what would run, and why";
 
 /// `baton undo`.
 #[derive(Debug, Group)]
@@ -283,11 +306,14 @@ pub struct UndoArgs {
 }
 
 const UNDO_EXAMPLES: &str = "\
-Runs the `undo` commands of the steps that were done, or begun and not finished, the last one first.
+Runs the `undo` commands of the steps that were done, or begun and not finished, the last one first. It stops at the first that \
+fails; called again, it goes on there.
+
+Exit codes: 0 undone, or nothing to undo; 1 an `undo` failed; 3 it has to be confirmed; else as `baton apply`.
 
 Examples:
   baton undo onboard.toml
-  baton undo --yes onboard.toml";
+  baton undo --yes onboard.toml              without being asked";
 
 #[cfg(test)]
 mod tests {
@@ -305,6 +331,39 @@ mod tests {
         for verb in Args::command().get_subcommands() {
             let help = verb.get_after_help().map(ToString::to_string).unwrap_or_default();
             assert!(help.contains("Examples:\n  baton "), "{}", verb.get_name());
+        }
+    }
+
+    #[test]
+    fn short_way_to_run_says_the_same_as_the_long_one_or_nothing() {
+        let read = |words: &[OsString]| {
+            let long = Args::try_parse_from(words).ok();
+            (run_alone(words).map(|args| format!("{args:?}")), long.map(|args| format!("{args:?}")))
+        };
+        let right = [
+            "x -- true",
+            "-q -n -E 0 x -- a -n --",
+            "--flock -w 1m30s --purpose p --close x -- b",
+            "--exec x -- c",
+        ];
+        for words in right.map(|words| format!("baton run {words}")) {
+            let (short, long) = read(&words.split(' ').map(OsString::from).collect::<Vec<_>>());
+            assert!(short.is_some() && short == long, "{words}: {short:?} {long:?}");
+        }
+        let others = [
+            "",
+            "run",
+            "run --help",
+            "run -h x -- a",
+            "run --version",
+            "run x",
+            "run -n -w 5 x -- a",
+            "status x",
+            "--version",
+        ];
+        for words in others.map(|words| format!("baton {words}")) {
+            let (short, _) = read(&words.split(' ').map(OsString::from).collect::<Vec<_>>());
+            assert_eq!(short, None, "{words}");
         }
     }
 

@@ -7,7 +7,10 @@
 //! | [`time`] | TIME as it is typed |
 //! | [`failure`] | what went wrong, with its exit code and the way out |
 //! | [`notice`] | what people read on standard error |
+//! | `ask` | what whoever sits at the terminal is asked |
+//! | `harmless` | what a step printed, as a terminal may show it |
 //! | [`json`] | what machines read |
+//! | [`file_size_limit`] | writing beyond it is an error, and no end |
 //! | [`first_process`] | what is different where there is no process above |
 //! | [`lock_argument`] | LOCK as it is typed |
 //! | [`plain_file`] | files of the state directory, and nothing else of their name |
@@ -18,9 +21,12 @@
 
 pub mod apply;
 pub mod args;
+mod ask;
 pub mod exit;
 pub mod failure;
+pub mod file_size_limit;
 pub mod first_process;
+mod harmless;
 pub mod history;
 pub mod json;
 pub mod lock_argument;
@@ -36,14 +42,13 @@ pub mod wait;
 use std::panic;
 use std::process::ExitCode;
 
-use clap::Parser;
 use clap::error::ErrorKind;
 
 use args::{Args, Verb};
 
 /// Does what the command line says.
 pub fn main() -> ExitCode {
-    let args = match Args::try_parse() {
+    let args = match Args::of_this_process() {
         Ok(args) => args,
         Err(error) => {
             // Help and version come this way too. A closed pipe is nobody's failure.
@@ -72,6 +77,7 @@ fn is_about_the_job(error: &clap::Error) -> bool {
 fn obey(args: Args) -> u8 {
     // Where that is refused, they do nothing, as without.
     let _ = first_process::heed_signals();
+    let _ = file_size_limit::heed();
     match args.verb {
         Verb::Run(args) => run::run(&args),
         Verb::Status(args) => status::status(&args),

@@ -8,6 +8,7 @@ use baton_lock::{AncestorState, State};
 use clap::CommandFactory as _;
 
 const ERRORS: &str = include_str!("../../../docs/errors.md");
+const APPLY: &str = include_str!("../../../docs/apply.md");
 
 #[test]
 fn every_exit_code_is_documented() {
@@ -50,6 +51,18 @@ fn every_state_of_a_lock_is_documented() {
     ];
     for state in states {
         assert!(ERRORS.contains(&format!("`{}`", state.name())), "{}", state.name());
+    }
+}
+
+#[test]
+fn every_option_of_apply_is_documented() {
+    let command = Args::command();
+    let apply = command.find_subcommand("apply").expect("a verb");
+    for option in apply.get_arguments().filter(|argument| !argument.is_positional()) {
+        let long = option.get_long().map(|long| format!("`--{long}"));
+        let short = option.get_short().map(|short| format!("`-{short}"));
+        let is_there = [long, short].iter().flatten().any(|name| APPLY.contains(name));
+        assert!(is_there, "{}", option.get_id());
     }
 }
 

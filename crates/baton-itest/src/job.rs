@@ -123,6 +123,24 @@ impl Job {
         command
     }
 
+    /// `baton session WORDS`; the words are separated by blanks.
+    pub fn session_verb(&self, words: &str) -> Command {
+        let mut command = baton();
+        command.arg("session").args(words.split_ascii_whitespace()).current_dir(self.place());
+        command.env("BATON_DIR", self.state());
+        command
+    }
+
+    /// Runs `baton session WORDS` to its end.
+    ///
+    /// # Panics
+    ///
+    /// When it does not end in time.
+    #[track_caller]
+    pub fn asked(&self, words: &str) -> Ended {
+        ended(self.session_verb(words))
+    }
+
     /// Runs `baton apply OPTIONS PLAN` to its end.
     ///
     /// # Panics

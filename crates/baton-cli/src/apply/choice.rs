@@ -10,8 +10,8 @@ use baton_lock::session::{
 };
 use baton_lock::{Held, escape};
 
-use super::ask;
 use super::decision::{self, Asked, Changes, Decision, Found, Refusal};
+use crate::ask;
 use crate::exit;
 use crate::failure::Failure;
 use crate::notice;
@@ -82,24 +82,29 @@ impl Beginning<'_> {
                 Chosen::Over(exit::DONE)
             }
             (Decision::Choose, _) => Chosen::Over(exit::DECISION_NEEDED),
-            (Decision::Refused(refusal), session) => return Err(self.refused(&refusal, session)),
+            (Decision::Refused(refusal), session) => return Err(refused(self.plan, &refusal, session)),
         })
     }
 
     /// On a terminal asks; elsewhere it is a failure that names the commands.
     fn put_to_the_user(&self, session: &Session) -> Result<Option<Asked>, Failure> {
         let (story, plan) = (how_it_stands(session), shown(self.plan));
+        let undo = format!("`baton undo {plan}` takes back the rest");
         if !ask::is_possible() {
             return Err(Failure {
                 code: exit::DECISION_NEEDED,
                 message: format!("`{}` is not finished: {story}", self.plan.name),
                 hint: Some(format!(
-                    "`baton apply --resume {plan}` carries on there, `baton apply --fresh {plan}` starts from the first \
-                     step, `baton apply --dry-run --resume {plan}` shows what would run"
+                    "{}`baton apply --resume {plan}` carries on there, `baton apply --fresh {plan}` starts from the first \
+                     step, `baton apply --dry-run --resume {plan}` shows what would run",
+                    if session.is_half_undone() { undo + ", " } else { String::new() }
                 )),
             });
         }
         notice::line(&format!("`{}` is not finished: {story}", self.plan.name));
+        if session.is_half_undone() {
+            notice::hint(&undo);
+        }
         loop {
             let answer = ask::ask("Carry on there (r), start from the first step (f), or do nothing (c)?");
             match answer.as_deref() {
@@ -111,67 +116,69 @@ impl Beginning<'_> {
             }
         }
     }
+}
 
-    fn refused(&self, refusal: &Refusal, session: Option<&Session>) -> Failure {
-        let (name, plan) = (&self.plan.name, shown(self.plan));
-        let (code, message, hint) = match refusal {
-            Refusal::NoSession => (
-                exit::DECISION_NEEDED,
-                format!("there is no session of `{name}` to resume"),
-                format!("`baton apply {plan}` starts one"),
+/// Why it can't be done, and what can.
+pub(super) fn refused(plan: &Plan, refusal: &Refusal, session: Option<&Session>) -> Failure {
+    let (name, path) = (&plan.name, shown(plan));
+    let (code, message, hint) = match refusal {
+        Refusal::NoSession => (
+            exit::DECISION_NEEDED,
+            format!("there is no session of `{name}` to resume"),
+            format!("`baton apply {path}` starts one"),
+        ),
+        Refusal::OtherPlan { recorded } => (
+            exit::CONTENT,
+            format!(
+                "the session of `{name}` was begun with the plan `{}`, not with `{path}`",
+                escape::text(recorded),
             ),
-            Refusal::OtherPlan { recorded } => (
-                exit::CONTENT,
-                format!(
-                    "the session of `{name}` was begun with the plan `{}`, not with `{plan}`",
-                    escape::text(recorded),
-                ),
-                format!(
-                    "give one of the two plans another name; if the file was moved, `baton session reset {name}` \
-                     forgets what was done"
-                ),
+            format!(
+                "give one of the two plans another name; if the file was moved, `baton session reset {name}` \
+                 forgets what was done"
             ),
-            Refusal::Changed(changes) => (
-                exit::DECISION_NEEDED,
-                format!("the plan has changed what is finished: {}", self.in_words(changes, session)),
-                "`--accept-changes` counts it as finished all the same, `--fresh` starts from the first step, `--from STEP` \
-                 with `--accept-changes` runs again from there"
-                    .to_owned(),
-            ),
-            Refusal::Unfinished { step } => (
-                exit::DECISION_NEEDED,
-                format!("step `{step}` comes before and is not finished"),
-                format!("`baton apply --resume {plan}` runs it first"),
-            ),
-        };
-        Failure { code, message, hint: Some(hint) }
-    }
+        ),
+        Refusal::Changed(changes) => (
+            exit::DECISION_NEEDED,
+            format!("the plan has changed what is finished: {}", in_words(plan, changes, session)),
+            "`--accept-changes` counts it as finished all the same, `--fresh` starts from the first step, `--from STEP` \
+             with `--accept-changes` runs again from there"
+                .to_owned(),
+        ),
+        Refusal::Unfinished { step } => (
+            exit::DECISION_NEEDED,
+            format!("step `{step}` comes before and is not finished"),
+            format!("`baton apply --resume {path}` runs it first"),
+        ),
+    };
+    Failure { code, message, hint: Some(hint) }
+}
 
-    /// The differences, with what a step was and is where that was kept.
-    fn in_words(&self, changes: &[PlanChange], session: Option<&Session>) -> String {
-        let words = |change: &PlanChange| match change {
-            PlanChange::Altered { step } => self.altered(step, session).unwrap_or_else(|| change.to_string()),
-            other => other.to_string(),
-        };
-        changes.iter().map(words).collect::<Vec<_>>().join("; ")
-    }
+/// The differences, with what a step was and is where that was kept.
+fn in_words(plan: &Plan, changes: &[PlanChange], session: Option<&Session>) -> String {
+    let words = |change: &PlanChange| match change {
+        PlanChange::Altered { step } => altered(plan, step, session).unwrap_or_else(|| change.to_string()),
+        other => other.to_string(),
+    };
+    changes.iter().map(words).collect::<Vec<_>>().join("; ")
+}
 
-    fn altered(&self, step: &str, session: Option<&Session>) -> Option<String> {
-        let recorded = session?.step(step)?.definition.clone()?;
-        let fingerprint: Fingerprint = serde_json::from_value(recorded).ok()?;
-        let changes = self.plan.changes_since([(step, &fingerprint)]);
-        let words: Vec<String> =
-            changes.iter().map(|change| escape::text(&change.to_string()).into_owned()).collect();
-        (!words.is_empty()).then(|| words.join("; "))
-    }
+fn altered(plan: &Plan, step: &str, session: Option<&Session>) -> Option<String> {
+    let recorded = session?.step(step)?.definition.clone()?;
+    let fingerprint: Fingerprint = serde_json::from_value(recorded).ok()?;
+    let changes = plan.changes_since([(step, &fingerprint)]);
+    let words: Vec<String> =
+        changes.iter().map(|change| escape::text(&change.to_string()).into_owned()).collect();
+    (!words.is_empty()).then(|| words.join("; "))
 }
 
 /// The plan's steps as the session knows them.
 pub(super) fn planned(plan: &Plan) -> Vec<PlannedStep> {
+    let secrets = plan.secrets();
     plan.steps
         .iter()
         .map(|step| {
-            let fingerprint = step.fingerprint();
+            let fingerprint = step.fingerprint(&secrets);
             let planned = PlannedStep::with_digest(&step.id, &fingerprint.digest);
             // What can't be spelled as JSON is not there to be compared: then the digest alone tells.
             serde_json::to_value(&fingerprint)
@@ -184,6 +191,9 @@ pub(super) fn planned(plan: &Plan) -> Vec<PlannedStep> {
 pub(super) fn how_it_stands(session: &Session) -> String {
     let done = session.steps().filter(|step| step.is_finished()).count();
     let mut text = format!("{done} of {} steps are done", session.steps().len());
+    if session.is_half_undone() {
+        text.push_str("; it was being undone, which has not come to its end");
+    }
     // Writing to a string can't fail.
     if let Some(failure) = session.failure() {
         let how = if failure.cause == Cause::Interrupted { "was interrupted" } else { "failed" };

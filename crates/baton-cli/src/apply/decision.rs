@@ -118,7 +118,8 @@ fn without_session(asked: &Asked, found: Found<'_>) -> Decision {
 }
 
 fn is_untouched(session: &Session) -> bool {
-    session.failure().is_none() && session.steps().all(|step| step.status == StepStatus::Pending)
+    let is_untouched = |status| matches!(status, StepStatus::Pending | StepStatus::Skipped);
+    session.failure().is_none() && session.steps().all(|step| is_untouched(step.status))
 }
 
 /// All from that step on run again; all before it must be finished.

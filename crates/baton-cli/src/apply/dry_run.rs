@@ -44,17 +44,19 @@ fn text(plan: &Plan, session: Option<&Session>, asked: &Asked, changes: Changes)
         Decision::Choose => {
             (exit::DECISION_NEEDED, format!("is not finished: {stands}; with `--resume` this would run"))
         }
-        Decision::Refused(_) => {
-            (exit::DECISION_NEEDED, "would be refused; otherwise this would run".to_owned())
+        Decision::Refused(refusal) => {
+            let failure = choice::refused(plan, refusal, session);
+            (failure.code, format!("would be refused: {}; otherwise this would run", failure.message))
         }
     };
     let mut text = format!("`{}` {head}\n", plan.name);
+    let secrets = plan.secrets();
     for step in &plan.steps {
         let (mark, why) = would(step, session, &decision);
         // Writing to a string can't fail.
         let _ = writeln!(text, "  {mark:<5} {:<20} {why}", escape::text(&step.id));
         if mark != "keep" {
-            let _ = writeln!(text, "        {:<20} {}", "", escape::text(&step.run.redacted()));
+            let _ = writeln!(text, "        {:<20} {}", "", escape::text(&step.run.redacted(&secrets)));
         }
     }
     (code, text)

@@ -12,6 +12,8 @@ use std::path::{Path, PathBuf};
 
 use baton_lock::redact::{Secrets, Stream};
 
+use crate::harmless;
+
 /// Bytes of the beginning.
 const HEAD: usize = 8 << 20;
 /// Bytes of the end.
@@ -26,6 +28,7 @@ pub(super) struct Log {
     path: PathBuf,
     file: File,
     stream: Stream,
+    secrets: Secrets,
     /// Decided bytes on their way to the file.
     out: Vec<u8>,
     written: usize,
@@ -53,7 +56,8 @@ impl Log {
         Ok(Self {
             path,
             file,
-            stream: Stream::new(secrets),
+            stream: Stream::new(secrets.clone()),
+            secrets,
             out: Vec::new(),
             written: 0,
             tail: VecDeque::new(),
@@ -133,13 +137,21 @@ impl Log {
         self.failed.map_or(Ok(()), Err)
     }
 
-    /// The last lines, redacted.
+    /// The last lines as they stood on a terminal, redacted: once more, since a sequence in the middle of a secret has hidden it
+    /// from the stream.
     pub(super) fn last_lines(&self) -> Vec<String> {
         let bytes: Vec<u8> = self.shown.iter().copied().collect();
         let text = String::from_utf8_lossy(&bytes);
         let lines: Vec<&str> = text.lines().collect();
         let first = lines.len().saturating_sub(SHOWN_LINES);
-        lines[first..].iter().map(|line| (*line).to_owned()).collect()
+        let plain: Vec<String> = lines[first..].iter().map(|line| harmless::last_state(line)).collect();
+        self.secrets.text(&plain.join("\n")).lines().map(str::to_owned).collect()
+    }
+
+    /// The last line that says something and is the step's own; as [`Log::last_lines`].
+    pub(super) fn last_words(&self) -> Option<String> {
+        let mut lines = self.last_lines().into_iter().rev();
+        lines.find(|line| !line.trim().is_empty() && !line.starts_with("# "))
     }
 }
 
@@ -180,7 +192,7 @@ impl Drop for Output {
 }
 
 /// Removes the facts' files of attempts that were killed: what was written there was never looked through for secrets.
-pub(super) fn sweep_outputs(directory: &Path) {
+pub(crate) fn sweep_outputs(directory: &Path) {
     let Ok(entries) = fs::read_dir(directory) else { return };
     for entry in entries.flatten() {
         if entry.file_name().to_string_lossy().ends_with(OUTPUT) {
@@ -210,6 +222,16 @@ mod tests {
         log.finish().expect("written");
         let text = fs::read_to_string(path).expect("there");
         assert_eq!(text, "the word is <REDACTED>\nexport API_KEY=<REDACTED>\n");
+    }
+
+    #[test]
+    fn last_words_have_no_terminal_sequences_and_no_secret_that_one_was_in() {
+        let place = tempfile::tempdir().expect("a directory");
+        let mut log = log(place.path());
+        log.push(b"\x1b[31mwhy\x1b[0m: tr0ub\x1b[1m4dor&3\n  \x1b[0m\n");
+        log.note("run: true");
+        assert_eq!(log.last_words().as_deref(), Some("why: <REDACTED>"));
+        assert!(log.last_lines().iter().all(|line| !line.contains('\x1b')));
     }
 
     #[test]

@@ -14,12 +14,11 @@
 //! A step is recorded as started before it runs and as ended after, each durably; the lock is inherited by each command. So
 //! whatever is killed when, the next runner finds either the old state or the new one, and nobody works beside it.
 
-mod ask;
 mod attempt;
 mod choice;
 pub mod decision;
 mod dry_run;
-mod log;
+pub(crate) mod log;
 mod process;
 mod runner;
 mod step;

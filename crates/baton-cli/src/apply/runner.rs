@@ -63,6 +63,7 @@ pub(super) struct Runner<'a> {
     caught: Caught,
     writer: Writer,
     pub(super) teller: Teller,
+    secrets: Secrets,
     logs: PathBuf,
 }
 
@@ -76,8 +77,9 @@ impl<'a> Runner<'a> {
     ) -> Self {
         let state = state_dir::state_directory().unwrap_or_default();
         let logs = std::path::absolute(state.join("logs").join(&plan.name)).unwrap_or_default();
-        writer.hide(Secrets::new(secret_values(plan)));
-        Self { plan, held, caught, writer, teller, logs }
+        let secrets = plan.secrets();
+        writer.hide(secrets.clone());
+        Self { plan, held, caught, writer, teller, secrets, logs }
     }
 
     /// Records the begin of the attempt.
@@ -121,7 +123,7 @@ impl<'a> Runner<'a> {
     pub(super) fn run(&mut self, only: Option<&str>) -> Result<Came, Failure> {
         let plan = self.plan;
         for step in plan.steps.iter().filter(|step| only.is_none_or(|only| step.id == only)) {
-            if let Some(signal) = self.caught.ending().ok().flatten() {
+            if let Some(signal) = self.told_to_stop() {
                 return self.interrupted(signal);
             }
             match self.consider(step)? {
@@ -135,7 +137,7 @@ impl<'a> Runner<'a> {
             return self.ended(End::Complete, Came::Complete);
         }
         self.record([Event::SessionCompleted])?;
-        self.teller.ended(End::Complete, exit::DONE);
+        self.teller.ended(End::Complete, exit::DONE, 0);
         Ok(Came::Complete)
     }
 
@@ -146,12 +148,18 @@ impl<'a> Runner<'a> {
             Came::Failed => exit::STEP_FAILED,
             Came::Interrupted(signal) => exit::of_signal(signal as i32),
         };
-        self.teller.ended(end, code);
+        let to_do = self.session()?.steps().filter(|step| !step.is_finished()).count();
+        self.teller.ended(end, code, to_do);
         Ok(came)
     }
 
     pub(super) fn interrupted(&mut self, signal: Signal) -> Result<Came, Failure> {
         self.ended(End::Interrupted, Came::Interrupted(signal))
+    }
+
+    /// Was it told to stop while no command ran?
+    pub(super) fn told_to_stop(&self) -> Option<Signal> {
+        self.caught.ending().ok().flatten()
     }
 
     /// Finds out whether a step has to run, and runs it.
@@ -210,7 +218,7 @@ impl<'a> Runner<'a> {
         let is_finished = matches!(status, Some(StepStatus::Complete | StepStatus::Skipped));
         let reset = is_finished.then(|| Event::step_reset(&step.id));
         self.record(reset.into_iter().chain([Event::step_started(&step.id)]))?;
-        self.teller.started(step, 1, reason.as_str());
+        self.teller.started(step, 1, reason);
         let log = self.open_log(step)?;
         self.fail(step, &format!("its `when`: {}", fault.message), fault.cause, 1, &log)?;
         Ok(StepCame::Failed)
@@ -230,7 +238,7 @@ impl<'a> Runner<'a> {
         let mut number = 1;
         let came = loop {
             self.record([Event::step_started(&step.id)])?;
-            self.teller.started(step, number, reason.as_str());
+            self.teller.started(step, number, reason);
             let started = Instant::now();
             match self.attempt(step, &before, &mut log) {
                 Ok(published) => {
@@ -317,8 +325,7 @@ impl<'a> Runner<'a> {
 
     fn open_log(&self, step: &Step) -> Result<Log, Failure> {
         let number = self.session()?.open_attempt().map_or(0, |attempt| attempt.number);
-        let secrets = Secrets::new(secret_values(self.plan));
-        Log::create(&self.logs, number, &step.id, secrets).map_err(|error| Failure {
+        Log::create(&self.logs, number, &step.id, self.secrets.clone()).map_err(|error| Failure {
             code: exit::UNSAFE,
             message: format!("cannot create the log in {}: {error}", escape::path(&self.logs)),
             hint: Some("free some space there, or set BATON_DIR to another directory".to_owned()),
@@ -336,10 +343,10 @@ impl<'a> Runner<'a> {
         let Some(invocation) = invocation else { return Ok(Facts::new()) };
         let mut command = self.command(step, &invocation);
         command.env("BATON_OUTPUT", output.path());
-        log.note(&format!("run: {}", step.run.redacted()));
-        match self.execute(command, step, step.timeout, log) {
+        log.note(&format!("run: {}", step.run.redacted(&self.secrets)));
+        match self.execute(command, step, Role::Run, log) {
             Ok(Finish::Ended(Ended::Code(0))) => {
-                let secrets = secret_values(self.plan);
+                let secrets = self.plan.secret_values();
                 let rules = facts::Rules { outputs: &step.outputs, secrets: &secrets };
                 facts::read(output.path(), rules).map_err(|error| Fault::error(with_cause(&error)))
             }
@@ -361,10 +368,10 @@ impl<'a> Runner<'a> {
         log.note(&format!(
             "{}: {}",
             role.key(),
-            step.command(role).map(crate::plan::Command::redacted).unwrap_or_default()
+            step.command(role).map(|command| command.redacted(&self.secrets)).unwrap_or_default()
         ));
         let command = self.command(step, &invocation);
-        let finish = self.execute(command, step, step.timeout, &mut log);
+        let finish = self.execute(command, step, role, &mut log);
         log.note(&format!("{}: {}", role.key(), describe(finish.as_ref())));
         let answer = match finish {
             Ok(Finish::Ended(Ended::Code(0))) => Answer::Yes,
@@ -385,10 +392,10 @@ impl<'a> Runner<'a> {
             Ok(Some(invocation)) => {
                 log.note(&format!(
                     "undo: {}",
-                    step.undo.as_ref().map(crate::plan::Command::redacted).unwrap_or_default()
+                    step.undo.as_ref().map(|command| command.redacted(&self.secrets)).unwrap_or_default()
                 ));
                 let command = self.command(step, &invocation);
-                match self.execute(command, step, step.timeout, &mut log) {
+                match self.execute(command, step, Role::Undo, &mut log) {
                     Ok(Finish::Ended(Ended::Code(0))) => Ok(()),
                     Ok(finish) => Err(Fault::of(finish, step, &log)),
                     Err(error) => Err(cannot_start(&invocation, &error)),
@@ -418,15 +425,9 @@ impl<'a> Runner<'a> {
         command
     }
 
-    fn execute(
-        &mut self,
-        command: Command,
-        step: &Step,
-        timeout: Option<Duration>,
-        log: &mut Log,
-    ) -> io::Result<Finish> {
-        let mut watcher = Watching { teller: &mut self.teller, log, step, since: Instant::now() };
-        let finish = process::run(command, self.held, &self.caught, timeout, &mut watcher);
+    fn execute(&mut self, command: Command, step: &Step, role: Role, log: &mut Log) -> io::Result<Finish> {
+        let mut watcher = Watching { teller: &mut self.teller, log, step, role, since: Instant::now() };
+        let finish = process::run(command, self.held, &self.caught, step.timeout, &mut watcher);
         let rest = log.flush();
         self.teller.output(&rest);
         finish
@@ -462,12 +463,7 @@ impl Fault {
     }
 
     fn of(finish: Finish, step: &Step, log: &Log) -> Self {
-        let last = log
-            .last_lines()
-            .into_iter()
-            .rev()
-            .find(|line| !line.trim().is_empty() && !line.starts_with("# "));
-        let last = last.map(|line| format!("; its last words: {line}")).unwrap_or_default();
+        let last = log.last_words().map(|words| format!("; its last words: {words}")).unwrap_or_default();
         match finish {
             Finish::Ended(ended) => Self {
                 message: format!("it {}{last}", holding::how(ended)),
@@ -515,19 +511,6 @@ fn with_cause(error: &dyn std::error::Error) -> String {
     error.source().map_or_else(|| error.to_string(), |cause| format!("{error}: {cause}"))
 }
 
-/// The values of the plan's secrets, as far as they are set.
-fn secret_values(plan: &Plan) -> Vec<String> {
-    let named = plan.steps.iter().flat_map(|step| step.secrets.iter().map(move |name| (step, name)));
-    let value = |(step, name): (&Step, &String)| match step.env.get(name) {
-        Some(template) => template.fill(|_| Err(())).ok(),
-        None => std::env::var_os(name).map(|value| value.to_string_lossy().into_owned()),
-    };
-    let mut values: Vec<String> = named.filter_map(value).filter(|value| !value.is_empty()).collect();
-    values.sort_unstable();
-    values.dedup();
-    values
-}
-
 fn killed_in(session: &Session) -> Option<String> {
     session.open_attempt()?;
     session.step_in_progress().map(|step| step.id.clone())
@@ -538,6 +521,7 @@ struct Watching<'r> {
     teller: &'r mut Teller,
     log: &'r mut Log,
     step: &'r Step,
+    role: Role,
     since: Instant,
 }
 
@@ -548,6 +532,6 @@ impl Watcher for Watching<'_> {
     }
 
     fn tick(&mut self) {
-        self.teller.running(self.step, self.since.elapsed());
+        self.teller.running(self.step, self.role, self.since.elapsed());
     }
 }

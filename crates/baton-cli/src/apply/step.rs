@@ -32,6 +32,8 @@ pub(super) enum Question {
 pub(super) enum Reason {
     /// It has not run yet.
     NotYet,
+    /// It has run, and what it did counts no longer: it was asked for again, undone, or ran with other facts.
+    Again,
     /// It has failed.
     Failed,
     /// It runs in every attempt.
@@ -49,6 +51,7 @@ impl Reason {
     pub(super) fn as_str(self) -> &'static str {
         match self {
             Self::NotYet => "it has not run yet",
+            Self::Again => "it is to run again",
             Self::Failed => "it has failed",
             Self::Always => "it runs every time",
             Self::Killed => "its runner was killed while it ran",
@@ -63,6 +66,7 @@ pub(super) fn question(step: &Step, session: &Session) -> Question {
     let Some(recorded) = session.step(&step.id) else { return Question::None(Reason::NotYet) };
     let has_check = step.check.is_some();
     match recorded.status {
+        StepStatus::Pending if recorded.attempts > 0 => Question::None(Reason::Again),
         StepStatus::Pending => Question::None(Reason::NotYet),
         StepStatus::Failed => Question::None(Reason::Failed),
         StepStatus::Skipped => Question::None(Reason::Skipped),

@@ -11,15 +11,17 @@ use std::io::{self, IsTerminal as _, Write as _};
 use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
-use baton_lock::session::{End, Session};
+use baton_lock::redact::Secrets;
+use baton_lock::session::{End, Purpose, Session};
 use baton_lock::{clock, escape, state_dir};
 
 use super::log::Log;
 use super::runner::{Fault, FaultCause};
+use super::step::Reason;
 use crate::args::TellingArgs;
 use crate::history::{Entry, Event, FailureCause, How, Journal};
 use crate::notice::{self, Notices};
-use crate::plan::{Plan, Step};
+use crate::plan::{Plan, Role, Step};
 use crate::run::job::Ended;
 
 const GOOD: Style = AnsiColor::Green.on_default();
@@ -46,8 +48,10 @@ pub(super) struct Teller {
     journal: Option<Journal>,
     name: String,
     plan: String,
+    secrets: Secrets,
     steps: usize,
     attempt: u64,
+    purpose: Purpose,
     /// Whether the last line of the terminal is to be replaced.
     has_status: bool,
     /// Whether it was said what to type.
@@ -76,8 +80,10 @@ impl Teller {
             journal,
             name: plan.name.clone(),
             plan: escape::shell(&plan.path),
+            secrets: plan.secrets(),
             steps: plan.steps.len(),
             attempt: 0,
+            purpose: Purpose::Apply,
             has_status: false,
             is_way_told: false,
             ran: 0,
@@ -89,6 +95,7 @@ impl Teller {
     pub(super) fn begun(&mut self, session: &Session) {
         let Some(attempt) = session.open_attempt() else { return };
         self.attempt = attempt.number;
+        self.purpose = attempt.purpose;
         self.event(Event::AttemptBegun {
             purpose: attempt.purpose,
             outcome: attempt.outcome,
@@ -108,24 +115,32 @@ impl Teller {
         self.line(step, DIM, "kept", why);
     }
 
-    pub(super) fn started(&mut self, step: &Step, number: u32, reason: &str) {
-        let (id, why) = (step.id.clone(), reason.to_owned());
+    pub(super) fn started(&mut self, step: &Step, number: u32, reason: Reason) {
+        let (id, why) = (step.id.clone(), reason.as_str().to_owned());
         self.event(Event::StepStarted { step: id, number, reason: why });
         match self.manner {
-            Manner::Terminal => self.running(step, Duration::ZERO),
+            Manner::Terminal => {
+                // Why a step runs is said where it does not go without saying; of a second try it was said.
+                if number == 1 && reason != Reason::NotYet {
+                    self.line(step, DIM, "runs", reason.as_str());
+                }
+                self.running(step, Role::Run, Duration::ZERO);
+            }
             Manner::Lines if number > 1 => self.line(step, DIM, "runs", &format!("try {number}")),
-            Manner::Lines => self.line(step, DIM, "runs", reason),
+            Manner::Lines => self.line(step, DIM, "runs", reason.as_str()),
             Manner::Json | Manner::Silent => {}
         }
     }
 
-    /// It still runs.
-    pub(super) fn running(&mut self, step: &Step, time: Duration) {
+    /// That command of it still runs.
+    pub(super) fn running(&mut self, step: &Step, role: Role, time: Duration) {
         if self.manner != Manner::Terminal {
             return;
         }
-        let command = escape::text(&step.run.redacted()).into_owned();
-        let text = format!("{} {} {}  {command}", self.place(step), step.id, clock::spell(time));
+        let command = step.command(role).map(|command| command.redacted(&self.secrets)).unwrap_or_default();
+        let command = escape::text(&command);
+        let what = if role == Role::Run { String::new() } else { format!("{}: ", role.key()) };
+        let text = format!("{} {} {}  {what}{command}", self.place(step), step.id, clock::spell(time));
         self.status(&text);
     }
 
@@ -151,8 +166,9 @@ impl Teller {
 
     /// A try failed, and another one follows.
     pub(super) fn tried(&mut self, step: &Step, fault: &Fault, number: u32, pause: Duration) {
-        self.failure_event(step, &baton_lock::redact::failure(&fault.message), fault.cause, number);
-        let message = escape::text(&baton_lock::redact::failure(&fault.message)).into_owned();
+        let message = self.secrets.failure(&fault.message);
+        self.failure_event(step, &message, fault.cause, number);
+        let message = escape::text(&message);
         let pause = format!("{:.1} s", pause.as_secs_f64());
         self.line(step, BAD, "again", &format!("try {number} failed: {message}; the next one in {pause}"));
     }
@@ -202,7 +218,7 @@ impl Teller {
 
     /// An undo failed: why, and the end of its log.
     pub(super) fn not_undone(&mut self, step: &Step, fault: &Fault, log: &Log) {
-        let message = baton_lock::redact::failure(&fault.message);
+        let message = self.secrets.failure(&fault.message);
         self.is_way_told = true;
         self.failure_event(step, &message, fault.cause, 1);
         self.clear();
@@ -217,7 +233,8 @@ impl Teller {
         }
     }
 
-    pub(super) fn ended(&mut self, end: End, code: u8) {
+    /// `to_do` is how many steps are not finished.
+    pub(super) fn ended(&mut self, end: End, code: u8, to_do: usize) {
         let word = match end {
             End::Complete => "complete",
             End::Failed => "failed",
@@ -226,7 +243,11 @@ impl Teller {
         self.event(Event::AttemptEnded { end, exit_code: code });
         self.clear();
         if end == End::Interrupted && !self.is_way_told && self.manner != Manner::Json {
-            notice::hint(&format!("`baton apply --resume {}` carries on", self.plan));
+            let (verb, does) = match self.purpose {
+                Purpose::Undo => ("undo", "takes back the rest"),
+                Purpose::Apply | Purpose::Rerun => ("apply --resume", "carries on"),
+            };
+            notice::hint(&format!("`baton {verb} {}` {does}", self.plan));
         }
         if !matches!(self.manner, Manner::Terminal | Manner::Lines) {
             return;
@@ -234,6 +255,13 @@ impl Teller {
         let (ran, left) = (counted(self.ran), self.left);
         let took = spell(self.since.elapsed());
         let line = match end {
+            End::Complete if self.purpose == Purpose::Undo => {
+                format!("{GOOD}{}: undone{GOOD:#} ({ran}, {took})", self.name)
+            }
+            End::Complete if to_do > 0 => {
+                let to_do = counted(to_do);
+                format!("{GOOD}{}: done as asked{GOOD:#} ({ran} ran, {took}), {to_do} still to do", self.name)
+            }
             End::Complete => {
                 format!("{GOOD}{}: complete{GOOD:#} ({ran} ran, {left} left as they were, {took})", self.name)
             }

@@ -46,6 +46,9 @@ pub(super) fn todo(plan: &Plan, session: Option<&Session>) -> Result<Option<Vec<
 /// Undoes these steps; stops at the first that can't be.
 pub(super) fn run(runner: &mut Runner<'_>, todo: &[String]) -> Result<Came, Failure> {
     for id in todo {
+        if let Some(signal) = runner.told_to_stop() {
+            return runner.interrupted(signal);
+        }
         let Some(step) = runner.plan().step(id) else { continue };
         let facts = step::facts(runner.session()?);
         match runner.undo(step, &facts)? {

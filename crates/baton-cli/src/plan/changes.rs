@@ -73,7 +73,7 @@ impl Plan {
     fn change_since(&self, id: &str, was: &Fingerprint) -> Option<StepChange> {
         let id = id.to_owned();
         let Some(step) = self.step(&id) else { return Some(StepChange::Gone { id }) };
-        let now = step.fingerprint();
+        let now = step.fingerprint(&self.secrets());
         if was.version != now.version {
             return Some(StepChange::OtherForm { id, version: was.version });
         }
@@ -153,6 +153,8 @@ impl fmt::Display for Change {
 
 #[cfg(test)]
 mod tests {
+    use baton_lock::redact::Secrets;
+
     use std::path::Path;
 
     use super::*;
@@ -165,7 +167,7 @@ mod tests {
     /// What is said when the only step is recorded as `was` and the plan now says `now`.
     #[track_caller]
     fn told(was: &str, now: &str) -> Vec<String> {
-        let fingerprint = plan(was).steps[0].fingerprint();
+        let fingerprint = plan(was).steps[0].fingerprint(&Secrets::default());
         let changes = plan(now).changes_since([("a", &fingerprint)]);
         changes.iter().map(ToString::to_string).collect()
     }
@@ -212,7 +214,7 @@ mod tests {
 
     #[test]
     fn form_of_another_version_is_not_compared() {
-        let mut fingerprint = plan(STEP).steps[0].fingerprint();
+        let mut fingerprint = plan(STEP).steps[0].fingerprint(&Secrets::default());
         fingerprint.version = 9;
         let changes = plan(STEP).changes_since([("a", &fingerprint)]);
         assert_eq!(changes, [StepChange::OtherForm { id: "a".into(), version: 9 }]);
@@ -220,7 +222,7 @@ mod tests {
 
     #[test]
     fn record_whose_fields_do_not_explain_its_digest_is_a_change() {
-        let mut fingerprint = plan(STEP).steps[0].fingerprint();
+        let mut fingerprint = plan(STEP).steps[0].fingerprint(&Secrets::default());
         fingerprint.digest = "0".repeat(64);
         let changes = plan(STEP).changes_since([("a", &fingerprint)]);
         assert_eq!(changes, [StepChange::Changed { id: "a".into(), changes: vec![Change::Unexplained] }]);

@@ -17,7 +17,7 @@
 
 use std::convert::Infallible;
 
-use baton_lock::redact;
+use baton_lock::redact::{self, Secrets};
 
 use super::template::Template;
 
@@ -42,11 +42,14 @@ impl Command {
         self.templates().iter().map(Template::source)
     }
 
-    /// The command as it is written, in one text, secrets redacted; not yet escaped for a terminal.
-    pub fn redacted(&self) -> String {
+    /// The command as it is written, in one text, without these secrets and what the rules find; not yet escaped for a terminal.
+    pub fn redacted(&self, secrets: &Secrets) -> String {
         match self {
-            Self::Program(_) => redact::command(&self.sources().map(str::to_owned).collect::<Vec<_>>()),
-            Self::Shell(script) => redact::text(script.source()).into_owned(),
+            // Before they are quoted, which may change them.
+            Self::Program(_) => redact::command(
+                &self.sources().map(|word| secrets.text(word).into_owned()).collect::<Vec<_>>(),
+            ),
+            Self::Shell(script) => secrets.text(script.source()).into_owned(),
         }
     }
 
@@ -119,8 +122,8 @@ mod tests {
     #[test]
     fn redacted_command_shows_no_secret() {
         let command = Command::Program(["curl", "--token", "abc"].map(|text| Template::parse(text).0).into());
-        assert_eq!(command.redacted(), "curl --token '<REDACTED>'");
-        assert_eq!(shell("FOO_TOKEN=abc x").redacted(), "FOO_TOKEN=<REDACTED> x");
+        assert_eq!(command.redacted(&Secrets::default()), "curl --token '<REDACTED>'");
+        assert_eq!(shell("FOO_TOKEN=abc x").redacted(&Secrets::default()), "FOO_TOKEN=<REDACTED> x");
     }
 
     proptest! {

@@ -39,9 +39,12 @@ pub enum Error {
 }
 
 impl Error {
-    /// The exit code of the command: there is no plan, for whatever reason.
+    /// The exit code of the command. Of a file that can't be read nobody knows what is in it.
     pub fn exit_code(&self) -> u8 {
-        exit::CONTENT
+        match self {
+            Self::Unreadable { .. } => exit::UNSAFE,
+            Self::NotAPlan { .. } | Self::Content(_) => exit::CONTENT,
+        }
     }
 
     /// What to do about it, in one line.

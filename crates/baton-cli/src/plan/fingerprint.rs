@@ -35,13 +35,12 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use baton_lock::redact;
+use baton_lock::redact::Secrets;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::command::Command;
 use super::model::Step;
-use super::template::Template;
 
 /// The version of the canonical form.
 const VERSION: u32 = 1;
@@ -50,12 +49,9 @@ const VERSION: u32 = 1;
 /// bits are enough for that, and keep a session of many steps small.
 const FIELD_DIGITS: usize = 16;
 
-/// The shortest literal value of a secret that is searched for in what is shown; a shorter one would blot out half the text.
-const MIN_SECRET: usize = 4;
-
 /// What a session keeps of a finished step, to tell whether the plan has changed since and to say how.
 ///
-/// The texts are redacted and cut ([`redact::failure`]); the values of `env` are not kept at all.
+/// The texts are redacted and cut ([`Secrets::failure`]); the values of `env` are not kept at all.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
@@ -87,11 +83,11 @@ struct Plain {
 }
 
 impl Step {
-    /// What a session keeps of this step when it is finished.
-    pub fn fingerprint(&self) -> Fingerprint {
+    /// What a session keeps of this step when it is finished; its texts are without these secrets, the plan's.
+    pub fn fingerprint(&self, secrets: &Secrets) -> Fingerprint {
         let mut whole = Sha256::new_with_prefix(header());
         let mut fields = BTreeMap::new();
-        for (name, plain) in self.plain_fields() {
+        for (name, plain) in self.plain_fields(secrets) {
             let canonical = canonical(&name, &plain.items);
             whole.update(&canonical);
             let mut digest = hex(&Sha256::new_with_prefix(header()).chain_update(&canonical).finalize());
@@ -102,18 +98,19 @@ impl Step {
     }
 
     /// The fields of the canonical form that are there.
-    fn plain_fields(&self) -> BTreeMap<String, Plain> {
-        let mut fields = BTreeMap::from([("run".to_owned(), self.command_field(&self.run))]);
+    fn plain_fields(&self, secrets: &Secrets) -> BTreeMap<String, Plain> {
+        let mut fields = BTreeMap::from([("run".to_owned(), command_field(&self.run, secrets))]);
         if let Some(when) = &self.when {
-            fields.insert("when".to_owned(), self.command_field(when));
+            fields.insert("when".to_owned(), command_field(when, secrets));
         }
         if self.cwd.source() != "." {
             let items = vec![self.cwd.source().to_owned()];
-            fields.insert("cwd".to_owned(), Plain { text: Some(self.showable(&items[0])), items });
+            fields.insert("cwd".to_owned(), Plain { text: Some(secrets.failure(&items[0])), items });
         }
         if !self.outputs.is_empty() {
             let items: Vec<_> = self.outputs.iter().cloned().collect();
-            fields.insert("outputs".to_owned(), Plain { text: Some(self.showable(&items.join(" "))), items });
+            fields
+                .insert("outputs".to_owned(), Plain { text: Some(secrets.failure(&items.join(" "))), items });
         }
         for (name, value) in &self.env {
             let items = if self.secrets.contains(name) {
@@ -125,24 +122,15 @@ impl Step {
         }
         fields
     }
+}
 
-    fn command_field(&self, command: &Command) -> Plain {
-        let form = match command {
-            Command::Program(_) => "argv",
-            Command::Shell(_) => "sh",
-        };
-        let items = std::iter::once(form).chain(command.sources()).map(str::to_owned).collect();
-        Plain { items, text: Some(self.showable(&command.redacted())) }
-    }
-
-    /// A text without secrets: neither those that look like one nor those that the plan itself spells out.
-    fn showable(&self, text: &str) -> String {
-        let literal = |name: &String| self.env.get(name).map(Template::source);
-        let long_enough = |value: &&str| value.len() >= MIN_SECRET;
-        let literals = self.secrets.iter().filter_map(literal).filter(long_enough);
-        let text = literals.fold(text.to_owned(), |text, value| text.replace(value, redact::REPLACEMENT));
-        redact::failure(&text)
-    }
+fn command_field(command: &Command, secrets: &Secrets) -> Plain {
+    let form = match command {
+        Command::Program(_) => "argv",
+        Command::Shell(_) => "sh",
+    };
+    let items = std::iter::once(form).chain(command.sources()).map(str::to_owned).collect();
+    Plain { items, text: Some(secrets.failure(&command.redacted(secrets))) }
 }
 
 fn header() -> String {

@@ -13,6 +13,7 @@
 //! | `${facts.key}`, and who may use which fact | `template`, `declared` |
 //! | what the runner gets | `model`, `command`, `invocation` |
 //! | what a step has published | [`facts`] |
+//! | which values are to be seen nowhere | `secrets` |
 //! | has a finished step changed since | `fingerprint`, `changes` |
 //!
 //! Every key is described in `docs/plan.md`, for editors in `plan.schema.json`. Elsewhere: running a plan, and the session
@@ -32,6 +33,7 @@ mod load;
 mod model;
 mod names;
 mod read;
+mod secrets;
 mod source;
 mod step;
 mod table;

@@ -7,15 +7,18 @@
 use std::ffi::OsStr;
 use std::io;
 use std::os::unix::process::CommandExt as _;
-use std::process::{Child, Command};
+use std::process::Command;
 
 use baton_lock::{Held, Integrity, Lock, Outcome, escape};
 use nix::sys::signal::Signal;
+use rustix::io::Errno;
+use rustix::process::Pid;
 
 use super::closing::Closing;
 use super::job::{self, Ended};
 use super::report::{Became, Story};
 use super::signals::Caught;
+use super::spawn::spawn;
 use crate::args::RunArgs;
 use crate::failure::Failure;
 use crate::notice::{self, Notices};
@@ -77,8 +80,8 @@ pub(crate) fn tell(held: &Held, notices: Notices) {
 fn clean_up(held: &Held, cleanup: &OsStr, args: &RunArgs, caught: &Caught) -> io::Result<Ended> {
     let mut command = Command::new("/bin/sh");
     command.arg("-c").arg(cleanup);
-    let child = start(&mut command, held, args)?;
-    job::conduct(&child, caught)
+    let job = start(&mut command, held, args)?;
+    job::conduct(job, caught)
 }
 
 fn recovery_failed(held: Held, ended: io::Result<Ended>, story: &mut Story) -> u8 {
@@ -103,14 +106,20 @@ fn recovery_failed(held: Held, ended: io::Result<Ended>, story: &mut Story) -> u
 }
 
 /// Starts a command that knows about the lock and inherits it, unless it must not.
-fn start(command: &mut Command, held: &Held, args: &RunArgs) -> io::Result<Child> {
+fn start(command: &mut Command, held: &Held, args: &RunArgs) -> io::Result<Pid> {
     introduce(command, held);
+    let inherited = if args.close { Vec::new() } else { held.descriptors() };
+    match spawn(command, &inherited) {
+        // A script without a `#!` line is the shell's, as when a shell starts it; the standard library does that.
+        Err(error) if Errno::from_io_error(&error) == Some(Errno::NOEXEC) => {}
+        started => return started,
+    }
     if !args.close {
         held.hand_to(command);
     }
     // Those that are caught here are blocked for that.
     baton_lock::start::with_no_signal_blocked(command);
-    command.spawn()
+    Ok(Pid::from_child(&command.spawn()?))
 }
 
 /// Tells the command about the lock by its environment.
@@ -152,15 +161,15 @@ fn run_job(
         Ok(closing) => closing,
         Err(error) => return Err(undone(held, trouble("make a pipe", &error))),
     };
-    let child = match start(&mut job_command(args), &held, args) {
-        Ok(child) => child,
+    let job = match start(&mut job_command(args), &held, args) {
+        Ok(job) => job,
         Err(error) => {
             story.became = Became::NotStarted;
             return Err(undone(held, cannot_start(&args.command[0], &error)));
         }
     };
     story.became = Became::Ran;
-    let ended = match job::conduct(&child, &caught) {
+    let ended = match job::conduct(job, &caught) {
         Ok(ended) => ended,
         Err(error) => {
             // It may run on; it has the lock.

@@ -7,7 +7,6 @@
 //! In a pid namespace of its own `baton` may be of a session and a process group whose leaders it can't see: their ids are 0 then.
 
 use std::io;
-use std::process::Child;
 
 use nix::sys::signal::Signal;
 use nix::unistd::{Pid as AnyPid, getpgid, getpgrp, getsid, tcgetpgrp};
@@ -39,12 +38,11 @@ impl Ended {
 /// # Errors
 ///
 /// If it can't be waited for.
-pub(super) fn conduct(child: &Child, caught: &Caught) -> io::Result<Ended> {
-    let pid = Pid::from_child(child);
+pub(super) fn conduct(pid: Pid, caught: &Caught) -> io::Result<Ended> {
     // What arrived while it was being started may have missed it, whoever sent it.
     pass_on(pid, caught, |_| true)?;
     loop {
-        // Not by `child.wait`, which does not tell of stops. It is reaped nowhere else.
+        // It is reaped nowhere else.
         while let Some((_, status)) =
             rustix::process::waitpid(Some(pid), WaitOptions::NOHANG | WaitOptions::UNTRACED)?
         {

@@ -13,6 +13,7 @@ pub(crate) mod holding;
 pub(crate) mod job;
 mod report;
 pub(crate) mod signals;
+mod spawn;
 pub mod waiting;
 
 use std::time::Instant;

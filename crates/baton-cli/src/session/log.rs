@@ -11,10 +11,10 @@ use std::path::{Path, PathBuf};
 use baton_lock::session::Session;
 use baton_lock::{escape, state_dir};
 
-use super::harmless;
 use super::place::Place;
 use crate::args::SessionLogArgs;
 use crate::failure::Failure;
+use crate::harmless;
 use crate::{exit, plain_file};
 
 const ENDING: &str = ".log";

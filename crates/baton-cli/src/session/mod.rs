@@ -13,10 +13,8 @@
 //! | words, times, cells | `words` |
 //! | the verbs | `list`, `show`, `log`, `reset`, `export`, `report` |
 //! | where a document is written to | `output` |
-//! | what a step printed, as a terminal may show it | `harmless` |
 
 mod export;
-mod harmless;
 mod list;
 mod log;
 mod next;

@@ -24,6 +24,9 @@ impl Next {
         if session.status() == Status::Complete {
             return next(&["baton", "apply", session.plan()], "does the whole job again");
         }
+        if session.is_half_undone() {
+            return next(&["baton", "undo", session.plan()], "takes back the rest");
+        }
         let does = match session.first_unfinished() {
             Some(step) => format!("carries on at step `{}`", words::shown(&step.id)),
             None => "completes it".to_owned(),

@@ -6,7 +6,6 @@
 //! The question is asked with the lock held, so that what is shown is what is set aside. Whoever says no leaves the lock as it
 //! was found: a runner that died is still told to the next one.
 
-use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -16,7 +15,9 @@ use rustix::fs::{CWD, RenameFlags};
 
 use super::place::Place;
 use super::words;
+use crate::apply::log::sweep_outputs;
 use crate::args::SessionResetArgs;
+use crate::ask;
 use crate::exit;
 use crate::failure::Failure;
 use crate::notice::{self, Notices};
@@ -30,8 +31,7 @@ pub(super) fn reset(args: &SessionResetArgs) -> Result<u8, Failure> {
         notices.say(&format!("there is no session `{}`: nothing to set aside", place.name()), None);
         return Ok(exit::DONE);
     }
-    let may_ask = io::stdin().is_terminal() && io::stderr().is_terminal();
-    if !args.yes && !may_ask {
+    if !args.yes && !ask::is_possible() {
         return Err(unconfirmed(&place, "that has to be confirmed, and nobody is there to be asked"));
     }
     let held = match acquire(args, notices)? {
@@ -101,11 +101,8 @@ fn describe(place: &Place) -> String {
 }
 
 fn is_confirmed(what: &str) -> bool {
-    let question = format!("baton: {what}; set it aside, so that the next apply starts afresh? [y/N] ");
-    let _ = io::stderr().write_all(question.as_bytes());
-    let mut answer = String::new();
-    let read = io::stdin().lock().read_line(&mut answer);
-    read.is_ok() && matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes")
+    notice::line(what);
+    ask::is_confirmed("Set it aside, so that the next apply starts from the first step?")
 }
 
 /// Gives session and logs other names, and says which.
@@ -140,6 +137,8 @@ fn set_logs_aside(place: &Place, session: Option<&Path>) -> Result<Option<PathBu
     if !is_there(&logs) {
         return Ok(None);
     }
+    // What is set aside is kept for good.
+    sweep_outputs(&logs);
     let own_ending = || {
         let time = baton_lock::clock::format(std::time::SystemTime::now()).replace(':', "");
         format!("{time}.kept")

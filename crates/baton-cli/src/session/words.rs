@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use baton_lock::session::{AttemptOutcome, Purpose, Session, Status, StepStatus};
 use baton_lock::{clock, escape, redact};
 
-use super::harmless;
+use crate::harmless;
 
 /// The longest path that Linux knows, in bytes.
 const MAX_PATH: usize = 4096;

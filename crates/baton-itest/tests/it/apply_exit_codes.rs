@@ -80,7 +80,7 @@ fn wrong_plan_is_65_with_every_error_and_nothing_is_waited_for_or_created() {
     assert!(!job.state().exists());
     let mut missing = baton();
     missing.args(["apply", "no-such-plan.toml"]);
-    must_end(&ended(missing), 65, &["no-such-plan.toml"]);
+    must_end(&ended(missing), 73, &["cannot read the plan `no-such-plan.toml`", "hint: correct the path"]);
 }
 
 #[test]

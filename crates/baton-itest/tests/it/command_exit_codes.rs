@@ -3,7 +3,9 @@
 //! A wrapper that answers 0 or 1 where nothing ran makes cron, CI and `&&` believe that the job did.
 
 use baton_itest::bystander::Bystander;
-use baton_itest::command::{Ended, OBEDIENT, Running, baton, ended, look, next, run, status};
+use baton_itest::command::{
+    Ended, OBEDIENT, Running, baton, ended, look, next, run, status, without_notice, words_of,
+};
 use baton_itest::footprint::{Footprint, Watch, all_in, names_in};
 use baton_itest::handwritten::put;
 use baton_itest::places::{on_mounted, temporary};
@@ -42,6 +44,20 @@ fn jobs_own_exit_code_is_passed_on() {
     }
     assert!(next(&lock).is_fresh(), "a job that fails has ended cleanly all the same");
     assert_eq!(names_in(place.path()), ["a.lock.guard"]);
+}
+
+/// As when a shell starts it.
+#[test]
+fn script_without_a_first_line_is_the_shells_and_has_the_lock() {
+    let (place, lock) = new_lock();
+    let script = place.path().join("job");
+    put(&script, "echo in $BATON_OUTCOME; read -r _; exit 4\n");
+    fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).expect("executable");
+    let mut running = Running::start(run("", &lock, [&script]));
+    assert_eq!(running.says(), "in fresh");
+    let holders = status(&lock)["processes"].as_array().expect("a list").len();
+    assert_eq!(holders, 2, "baton and the job");
+    assert_eq!(running.end().code, Some(4));
 }
 
 #[test]
@@ -173,6 +189,26 @@ fn unsafe_or_impossible_place_gives_73_before_the_job_runs() {
     assert_eq!(all_in(place.path()), before);
     fs::set_permissions(&open, fs::Permissions::from_mode(0o1777)).expect("set");
     assert!(next(&open.join("a.lock")).is_fresh(), "with the sticky bit it is safe");
+}
+
+/// History: the signal by which the kernel answers a write beyond the limit killed the command without a word.
+#[test]
+fn limit_for_the_size_of_files_gives_73_and_ends_a_job_as_it_would_without_us() {
+    let (place, lock) = new_lock();
+    let limited = |bytes: u32, job: &str| {
+        let mut prlimit = without_notice(Command::new("prlimit"));
+        prlimit.arg(format!("--fsize={bytes}")).args(words_of(&run("", &lock, shell(job))));
+        prlimit
+    };
+    let err = must_fail(limited(0, "exit 0"), 73);
+    assert!(err.contains("a.lock") && err.contains("File too large") && err.contains("`ulimit -f`"), "{err}");
+    assert!(next(&lock).is_fresh(), "it never had the lock");
+    let file = place.path().join("file");
+    let beyond = format!("ulimit -c 0; exec dd if=/dev/zero of={} bs=4096 count=2 2>&1", file.display());
+    assert_eq!(ended(limited(4096, &beyond)).code, Some(128 + 25));
+    let mut with_trap = without_notice(Command::new("sh"));
+    with_trap.args(["-c", "trap '' XFSZ; exec \"$@\"", "sh"]).args(words_of(&limited(4096, &beyond)));
+    assert_eq!(ended(with_trap).code, Some(1), "what the caller ignores stays ignored");
 }
 
 #[test]

@@ -78,6 +78,18 @@ fn job_starts_with_no_signal_blocked_whatever_its_wrapper_or_the_caller_has_bloc
     }
 }
 
+/// Rust programs ignore it; a job such as `yes | head` is to end by it.
+#[test]
+fn job_does_not_ignore_the_end_of_its_reader() {
+    let (_place, lock) = new_lock();
+    for options in ["", "--close", "--until-closed", "--exec"] {
+        let out = ended(run(options, &lock, ["grep", "SigIgn", "/proc/self/status"])).out;
+        let ignored = out.split_whitespace().nth(1).and_then(|mask| u64::from_str_radix(mask, 16).ok());
+        let bit = 1 << (Signal::SIGPIPE as i32 - 1);
+        assert!(ignored.is_some_and(|mask| mask & bit == 0), "{options}: {out}");
+    }
+}
+
 /// The clean-up is a job too.
 #[test]
 fn clean_up_starts_with_no_signal_blocked() {

@@ -7,7 +7,7 @@
 //! unlock, which counts for every copy, and never by closing alone. For the same reason a [`Held`] that finds itself in
 //! another process than the one that acquired it only closes its copies: unlocking there would end its parent's hold.
 
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd as _, AsRawFd, BorrowedFd};
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
@@ -169,10 +169,18 @@ impl Held {
     ///
     /// This value has to live until the command is started. Programs started by other commands still inherit nothing.
     pub fn hand_to(&self, command: &mut Command) {
-        let parts = self.parts();
-        let record = parts.published.as_ref().map(|(born, _)| born.handle.as_raw_fd());
-        let descriptors = [parts.guard.handle.as_raw_fd()].into_iter().chain(record).collect();
+        let descriptors = self.descriptors().iter().map(AsRawFd::as_raw_fd).collect();
         sys::hand_over_at_exec(command, descriptors);
+    }
+
+    /// The descriptors that have the kernel locks, for a child that is started by other means than [`Command`]: whoever inherits them
+    /// holds the lock along, as with [`hand_to`](Self::hand_to).
+    ///
+    /// They are closed by the hold's end, and none of them may be unlocked or closed before.
+    pub fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
+        let parts = self.parts();
+        let record = parts.published.as_ref().map(|(born, _)| born.handle.as_fd());
+        [parts.guard.handle.as_fd()].into_iter().chain(record).collect()
     }
 
     /// Ends the hold cleanly: the record is removed and both locks are given back, also for processes that inherited them.

@@ -10,7 +10,9 @@ use super::values::Setting;
 /// Redacts one argument; if it begins with a secret name and a separator, all the rest of it is the value.
 pub(super) fn argument(argument: &str) -> Cow<'_, str> {
     let mut finder = Finder::over(argument, MAX_DECODINGS);
-    if let Some(captures) = ASSIGNMENT.captures(argument)
+    // Without a separator it can't match, and need not be compiled.
+    if argument.contains(['=', ':', '%'])
+        && let Some(captures) = ASSIGNMENT.captures(argument)
         && captures.get(0).is_some_and(|found| found.start() == 0)
     {
         finder.mark_assignment(&captures, Some(Setting::Argument));

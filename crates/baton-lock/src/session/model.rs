@@ -320,6 +320,12 @@ impl Session {
         self.attempts().next_back().filter(|attempt| attempt.end.is_none())
     }
 
+    /// Was its last attempt to undo it, and did that not come to its end? Then a part of what is complete may be taken back.
+    pub fn is_half_undone(&self) -> bool {
+        let last = self.attempts().next_back();
+        last.is_some_and(|last| last.purpose == Purpose::Undo && last.end != Some(End::Complete))
+    }
+
     /// Its steps, in the plan's order.
     pub fn steps(&self) -> impl DoubleEndedIterator<Item = &Step> + ExactSizeIterator {
         self.steps.iter().map(Piece::get)

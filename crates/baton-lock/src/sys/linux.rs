@@ -326,17 +326,8 @@ pub(super) fn read_path(path: &Path, limit: usize) -> Result<Vec<u8>> {
         OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY,
         Mode::empty(),
     )?;
-    let mut bytes = vec![0; limit];
-    let mut filled = 0;
     // Files under /proc may come in pieces and know no offset that could be trusted: read on until the end.
-    while filled < limit {
-        match rustix::io::read(&file, &mut bytes[filled..])? {
-            0 => break,
-            read => filled += read,
-        }
-    }
-    bytes.truncate(filled);
-    Ok(bytes)
+    super::read_up_to(limit, |buffer, _| rustix::io::read(&file, buffer))
 }
 
 pub(super) fn link_target(path: &Path) -> Result<OsString> {

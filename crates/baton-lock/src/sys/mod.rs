@@ -110,12 +110,24 @@ pub(crate) fn is_open_elsewhere(file: &Handle) -> Result<bool> {
 
 /// Reads from the start of the file up to `limit` bytes.
 pub(crate) fn read_start(file: &Handle, limit: usize) -> Result<Vec<u8>> {
-    let mut bytes = vec![0; limit];
+    read_up_to(limit, |buffer, offset| retry(|| imp::read_at(file, buffer, offset as u64)))
+}
+
+/// Reads with `read`, which is given a buffer and how much there is before it, until the end or `limit` bytes.
+///
+/// What is read here is mostly a few hundred bytes long: the buffer begins small, since one that is made as long as the limit costs more
+/// than the reading.
+fn read_up_to(limit: usize, mut read: impl FnMut(&mut [u8], usize) -> Result<usize>) -> Result<Vec<u8>> {
+    const FIRST: usize = 4096;
+    let mut bytes = vec![0; limit.min(FIRST)];
     let mut filled = 0;
     while filled < limit {
-        match retry(|| imp::read_at(file, &mut bytes[filled..], filled as u64))? {
+        if filled == bytes.len() {
+            bytes.resize(limit.min(filled.saturating_mul(4)), 0);
+        }
+        match read(&mut bytes[filled..], filled)? {
             0 => break,
-            read => filled += read,
+            more => filled += more,
         }
     }
     bytes.truncate(filled);
@@ -193,4 +205,25 @@ pub(crate) fn link_target(path: &Path) -> Result<OsString> {
 /// The names in a directory given by its absolute path (`/proc`).
 pub(crate) fn names_in_path(path: &Path) -> Result<Vec<OsString>> {
     retry(|| imp::names_in_path(path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn everything_up_to_the_limit_is_read_however_it_comes() {
+        let all: Vec<u8> = (0..=u8::MAX).cycle().take(50_000).collect();
+        for piece in [1, 1000, 4096, 100_000] {
+            for limit in [0, 1, 4095, 4096, 4097, 20_000, 50_000, 60_000] {
+                let read = read_up_to(limit, |buffer, offset| {
+                    let rest = &all[offset..];
+                    let length = piece.min(buffer.len()).min(rest.len());
+                    buffer[..length].copy_from_slice(&rest[..length]);
+                    Ok(length)
+                });
+                assert_eq!(read, Ok(all[..limit.min(all.len())].to_vec()), "{piece} {limit}");
+            }
+        }
+    }
 }

@@ -42,8 +42,10 @@ fn what_is_no_plan_file_is_told_with_what_is_expected() {
         error.to_string().ends_with("is not a plan: it is a directory, expected a regular file"),
         "{error}"
     );
+    assert_eq!(error.exit_code(), exit::CONTENT);
     let error = Plan::load(&directory.path().join("gone")).expect_err("nothing");
     assert!(matches!(error, Error::Unreadable { .. }) && error.hint().is_some(), "{error}");
+    assert_eq!(error.exit_code(), exit::UNSAFE, "nobody knows what is in it");
 }
 
 #[test]

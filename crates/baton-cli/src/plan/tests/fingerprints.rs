@@ -4,7 +4,8 @@ use super::super::Fingerprint;
 use super::{plan, steps};
 
 fn fingerprint(steps_text: &str) -> Fingerprint {
-    steps(steps_text).steps[0].fingerprint()
+    let plan = steps(steps_text);
+    plan.steps[0].fingerprint(&plan.secrets())
 }
 
 const STEP: &str = r#"
@@ -41,7 +42,7 @@ fn defaults_count_where_they_take_effect() {
         "version = 1\nname = \"q\"\ncwd = \"sub\"\nenv = { A = \"1\", B = \"9\" }\n[[step]]\nid = \"b\"\nrun = [\"make\", \"x\"]\n\
          when = \"test -d src\"\nenv.B = \"2\"\noutputs = [\"n\", \"m\"]",
     );
-    assert_eq!(fingerprint(STEP), moved.steps[0].fingerprint());
+    assert_eq!(fingerprint(STEP), moved.steps[0].fingerprint(&moved.secrets()));
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! The schema that editors use and the parser agree: what one refuses the other does not accept.
 
 use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
 
 use jsonschema::Validator;
 use serde_json::Value;
@@ -8,7 +10,7 @@ use serde_json::Value;
 use super::super::{defaults, step};
 use super::cases::{ACCEPTED_STEPS, REFUSED_HEADS, REFUSED_STEPS, Refused, Schema};
 use super::{HEAD, plan};
-use crate::plan::SCHEMA;
+use crate::plan::{Plan, SCHEMA};
 
 fn schema() -> Value {
     serde_json::from_str(SCHEMA).expect("JSON")
@@ -63,6 +65,27 @@ fn schema_and_parser_know_the_same_keys() {
     let known = |keys: &[&str]| -> BTreeSet<String> { keys.iter().map(ToString::to_string).collect() };
     assert_eq!(keys("/properties"), known(defaults::KEYS));
     assert_eq!(keys("/definitions/step/properties"), known(step::KEYS));
+}
+
+#[test]
+fn examples_name_the_schema_and_both_it_and_the_parser_accept_them() {
+    let validator = validator();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let entries = fs::read_dir(root.join("examples")).expect("the examples").flatten();
+    let plans: Vec<_> = entries
+        .map(|entry| entry.path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "toml"))
+        .collect();
+    assert!(!plans.is_empty());
+    for path in plans {
+        let text = fs::read_to_string(&path).expect("readable");
+        let line = text.lines().next().expect("a line");
+        let named = line.strip_prefix("#:schema ").unwrap_or_else(|| panic!("{}: {line}", path.display()));
+        let schema = fs::read_to_string(path.with_file_name(named)).expect(named);
+        assert_eq!(schema, SCHEMA);
+        assert!(validator.is_valid(&document(&text)), "{}", path.display());
+        Plan::load(&path).unwrap_or_else(|error| panic!("{error}"));
+    }
 }
 
 #[test]

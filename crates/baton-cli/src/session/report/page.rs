@@ -7,7 +7,8 @@ use std::fmt::Write as _;
 
 use baton_lock::escape;
 
-use crate::session::{harmless, words};
+use crate::harmless;
+use crate::session::words;
 
 /// The most characters of one text: a path may be that long, and nothing else that we write is longer.
 const MAX_TEXT: usize = 4096;

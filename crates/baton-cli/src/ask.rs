@@ -6,12 +6,12 @@
 use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 
 /// Is anybody there to be asked?
-pub(super) fn is_possible() -> bool {
+pub(crate) fn is_possible() -> bool {
     io::stdin().is_terminal() && io::stderr().is_terminal()
 }
 
 /// Asks; gives back the answer without blanks around it, in lower case. `None`: there is none.
-pub(super) fn ask(question: &str) -> Option<String> {
+pub(crate) fn ask(question: &str) -> Option<String> {
     let _ = write!(io::stderr(), "{question} ");
     let mut line = String::new();
     match io::stdin().lock().read_line(&mut line) {
@@ -21,6 +21,6 @@ pub(super) fn ask(question: &str) -> Option<String> {
 }
 
 /// Asks for a yes.
-pub(super) fn is_confirmed(question: &str) -> bool {
+pub(crate) fn is_confirmed(question: &str) -> bool {
     matches!(ask(&format!("{question} [y/N]")).as_deref(), Some("y" | "yes"))
 }
