@@ -19,7 +19,7 @@ use std::process::Command;
 
 /// All by which a file is opened, locked, changed, named or synced, a process started, and the last one. Not those by which it waits:
 /// how often it does depends on how fast others are, and they change nothing.
-const CALLS: [&str; 18] = [
+const CALLS: [&str; 20] = [
     "openat",
     "mkdir",
     "fchmod",
@@ -35,6 +35,8 @@ const CALLS: [&str; 18] = [
     "signalfd4",
     "socketpair",
     "clone",
+    "clone3",
+    "vfork",
     "recvfrom",
     "close",
     "exit_group",
@@ -110,7 +112,7 @@ fn sweep(left: Left, command: fn(&Stage) -> Command, check: impl Fn(&Stage, &Nex
     let rehearsal = Stage::set(place.path().join("rehearsal"), left);
     let calls = interrupted::rehearse_all(&command(&rehearsal), &rehearsal.directory, &CALLS);
     let (named, removed) = hold(&calls);
-    assert!(named > 5 && removed > named + 5 && calls.len() > removed + 3, "{named}, {removed}: {calls:#?}");
+    assert!(named > 5 && removed > named + 2 && calls.len() > removed + 3, "{named}, {removed}: {calls:#?}");
     for (nth, call) in calls.iter().enumerate() {
         let stage = Stage::set(place.path().join(nth.to_string()), left);
         let pid = killed_before(call, &command(&stage));

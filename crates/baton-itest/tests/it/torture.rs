@@ -3,8 +3,10 @@
 //!
 //! And the harness is seen to count: one that does each thing wrong is caught at it, and one that does nothing wrong is not.
 
+use baton_itest::command::Running;
 use baton_itest::places::temporary;
 use baton_itest::programs::helper;
+use baton_itest::puppet::namespaces_are_possible;
 use baton_itest::race::{Kills, Make, Race, Report, seed};
 use baton_itest::skip::skip;
 use baton_itest::stream::PATIENCE;
@@ -172,4 +174,21 @@ fn who_waits_though_the_lock_can_be_had_was_not_woken() {
 fn lock_that_nobody_can_have_is_stuck() {
     let report = broken("keeps");
     assert!(report.stuck > 0 && report.violations() == report.stuck, "{report}");
+}
+
+/// Nothing of them has its output open any more when all are dead, in whatever namespace or process group they were.
+#[test]
+fn nobody_outlives_a_torture_that_is_killed() {
+    if let Err(reason) = namespaces_are_possible() {
+        return skip(&reason);
+    }
+    for contestant in [OURS[2], OURS[3]] {
+        let mut command = Command::new(helper("torture"));
+        command.args(["--fs", "tmpfs", "--seconds", "600", "--only", contestant.name]);
+        let mut torture = Running::start(command);
+        while !torture.notices().starts_with("race of ") {}
+        torture.kill();
+        let ended = torture.ends();
+        assert_eq!(ended.signal, Some(9), "{}", ended.err);
+    }
 }
