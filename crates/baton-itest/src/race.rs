@@ -478,8 +478,8 @@ impl<F: Fn(&mut Rng) -> (Make, Command)> Course<F> {
         self.note_kill(&victim)?;
         self.oracle.set_wrapper(victim.seat, Fate::Doomed)?;
         victim.child.kill()?;
-        // A job that is stopped with it would stay. Before the wait: the group's id is ours until then.
-        let _ = kill_process_group(victim.pid(), Signal::CONT);
+        // A job that is stopped with it would stay so.
+        victim.send(Signal::CONT);
         let status = victim.child.wait()?;
         // One that was faster has released, or is free to be judged either way.
         if status.signal().is_some() {

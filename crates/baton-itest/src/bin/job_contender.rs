@@ -8,9 +8,12 @@
 use baton_itest::contender::{Line, Options};
 use baton_itest::ledger::{Got, Ledger, Story};
 use rustix::process::Signal;
+use std::sync::Arc;
 use std::{env, io};
 
 fn main() -> io::Result<()> {
+    // A stopped job whose wrapper is killed, and which has nobody of its session above it then, is sent a SIGHUP by the kernel.
+    signal_hook::flag::register(Signal::HUP.as_raw(), Arc::default())?;
     let options = Options::from_command_line()?;
     let hold = options.hold()?;
     let line = Line::of_job()?;
