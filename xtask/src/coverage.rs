@@ -59,7 +59,8 @@ fn cover(filter: Option<&str>) -> io::Result<bool> {
     let mut test = instrumented(
         &[&["test", "--locked", "--no-fail-fast", "--lib", "--bins", "--tests"], &packages[..]].concat(),
     );
-    let is_right = test.args(filter).status()?.success();
+    let filters = filter.into_iter().flat_map(str::split_ascii_whitespace);
+    let is_right = test.arg("--").args(filters).status()?.success();
     if !is_right {
         println!("xtask: some tests failed; what they ran is counted all the same");
     }

@@ -60,8 +60,8 @@ const VERBS: &[Verb] = &[
     },
     Verb {
         name: "coverage",
-        arguments: "[--filter NAME]",
-        purpose: "Measure which lines of the library the tests run",
+        arguments: "[--filter 'NAME …']",
+        purpose: "Measure which lines of the library the tests run, or those with a NAME in their name",
         run: coverage::run,
     },
 ];

@@ -13,11 +13,9 @@ pub fn url(content: &[u8]) {
     let text = String::from_utf8_lossy(content);
     let once = redact::url(&text);
     assert_eq!(redact::url(&once), once, "of {text:?}");
-    if once.contains(SECRET) && text.matches(SECRET).count() > 0 {
-        // It was written where no URL has a secret; what follows writes it where they have.
-        return;
-    }
     let harmless: String = text.chars().filter(char::is_ascii_alphanumeric).take(64).collect();
+    // The fuzzer finds out what is looked for.
+    let harmless = harmless.replace(SECRET, "");
     for secret in [
         format!("https://{harmless}:{SECRET}@example.org/{harmless}"),
         format!("https://example.org/{harmless}?{harmless}=1&token={SECRET}"),
