@@ -1,53 +1,145 @@
-//! Benchmarks: both sides of every row in one run, in turn, so that a machine whose speed drifts moves both.
+//! Benchmarks: all sides of every row in one run, in turn, so that a machine whose speed drifts moves all of them.
 //!
-//! `cargo run --release -p baton-bench [-- --rounds N]` prints a Markdown table, on the default temporary filesystem and on
-//! tmpfs; with `--json` one object. Speed is never a test: a shared machine is noisy, and a figure is only ever a ratio of two
-//! medians that were measured side by side.
+//! `cargo xtask bench` builds this, installs whom it is measured against, and runs it. Speed is never a test: a shared machine is noisy, and
+//! a figure is only ever a ratio of two that were measured side by side.
 #![forbid(unsafe_code)]
 
+mod command;
+mod contender;
+mod contention;
+mod peers;
+mod place;
+mod plot;
+mod report;
 mod sample;
 mod transitions;
+mod uncontended;
+mod worker;
 
-use std::error::Error;
-use std::io::Write as _;
+use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-/// How often each side is measured.
-const ROUNDS: usize = 200;
+use contender::Kind;
+use peers::Result;
+use place::Place;
+use sample::{Measurement, Unit};
 
-fn main() -> Result<(), Box<dyn Error>> {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let rounds = match arguments.iter().position(|word| word == "--rounds") {
-        Some(at) => arguments.get(at + 1).ok_or("`--rounds` needs a number")?.parse()?,
-        None => ROUNDS,
-    };
-    let mut rows = Vec::new();
-    for (filesystem, place) in places() {
-        rows.extend(transitions::rows(&filesystem, &place, rounds)?);
+const USAGE: &str = "baton-bench [--short] [--peers DIRECTORY] [--out DIRECTORY]
+
+Measures, prints the tables as Markdown, and writes bench.json, bench.md and plots to the --out DIRECTORY.
+  --short              a few rounds of each: shows that all of it works, not how fast it is
+  --peers DIRECTORY    where clients in other languages are installed (`cargo xtask bench` does)";
+
+/// What the command line asks for.
+#[derive(Debug, Default)]
+struct Asked {
+    is_short: bool,
+    peers: Option<PathBuf>,
+    out: Option<PathBuf>,
+}
+
+fn main() -> Result<()> {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    if let [option, name, path] = words.as_slice()
+        && option == worker::OPTION
+    {
+        return worker::run(name, Path::new(path));
     }
-    let mut out = std::io::stdout().lock();
-    if arguments.iter().any(|word| word == "--json") {
-        writeln!(out, "{:#}", sample::as_json(&rows, rounds))?;
-    } else {
-        write!(out, "{}", sample::as_table(&rows, rounds))?;
+    let asked = read(words)?;
+    let measurements = measure(&asked)?;
+    let markdown = report::as_markdown(&measurements, &machine(asked.is_short));
+    println!("{markdown}");
+    if let Some(out) = &asked.out {
+        fs::create_dir_all(out)?;
+        fs::write(out.join("bench.md"), &markdown)?;
+        let json = report::as_json(&measurements, &machine(asked.is_short));
+        fs::write(out.join("bench.json"), format!("{json:#}\n"))?;
+        plot_all(&measurements, out)?;
     }
     Ok(())
 }
 
-/// The filesystems that are there, by name.
-fn places() -> Vec<(String, PathBuf)> {
-    let named = |place: &Path| {
-        let magic = rustix::fs::statfs(place).ok()?.f_type;
-        let name = match magic {
-            0xef53 => "ext4".to_owned(),
-            0x0102_1994 => "tmpfs".to_owned(),
-            0x794c_7630 => "overlayfs".to_owned(),
-            other => format!("{other:#x}"),
-        };
-        Some((name, place.to_owned()))
-    };
-    let mut places: Vec<_> =
-        [std::env::temp_dir(), PathBuf::from("/dev/shm")].iter().filter_map(|place| named(place)).collect();
-    places.dedup_by(|one, other| one.0 == other.0);
-    places
+fn read(words: Vec<String>) -> Result<Asked> {
+    let mut asked = Asked::default();
+    let mut words = words.into_iter();
+    while let Some(word) = words.next() {
+        let mut directory =
+            || words.next().map(PathBuf::from).ok_or_else(|| format!("`{word}` needs a directory"));
+        match word.as_str() {
+            "--short" => asked.is_short = true,
+            "--peers" => asked.peers = Some(directory()?),
+            "--out" => asked.out = Some(directory()?),
+            other => return Err(format!("`{other}` is not known\n{USAGE}").into()),
+        }
+    }
+    Ok(asked)
+}
+
+fn measure(asked: &Asked) -> Result<Vec<Measurement>> {
+    let often = |many, few| if asked.is_short { few } else { many };
+    let (scripts, all) = (Kind::scripts(asked.peers.as_deref()), Kind::all(asked.peers.as_deref()));
+    let in_rust: Vec<Kind> = Kind::all(None);
+    let patience = Duration::from_secs(if asked.is_short { 2 } else { 30 });
+    let mut measurements = Vec::new();
+    for place in Place::all() {
+        measurements.extend(uncontended::measurements(&place, often(2000, 20), &scripts)?);
+        measurements.extend(contention::hand_offs(&place, often(200, 2), patience, &all)?);
+        let (time, numbers): (_, &[usize]) =
+            if asked.is_short { (0.1, &[2, 16]) } else { (2.0, &[2, 4, 8, 16, 32, 64]) };
+        measurements.extend(contention::throughput(
+            &place,
+            numbers,
+            Duration::from_secs_f64(time),
+            &in_rust,
+        )?);
+        measurements.extend(transitions::measurements(
+            &place,
+            often(200, 3),
+            transitions::steps(asked.is_short),
+        )?);
+        measurements.push(command::start_up(&place, often(400, 5))?);
+    }
+    if let Some(place) = Place::all().first() {
+        measurements
+            .extend(command::waiting(place, Duration::from_secs(if asked.is_short { 1 } else { 60 }))?);
+    }
+    Ok(measurements)
+}
+
+/// What the figures are of.
+fn machine(is_short: bool) -> String {
+    let processors = std::thread::available_parallelism().map_or(0, usize::from);
+    let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let version = kernel.split('-').next().unwrap_or_default().trim();
+    let note =
+        if is_short { " A short run: it shows that everything works, not how fast it is." } else { "" };
+    format!("{processors} processors, Linux {version}; medians of sides that were measured in turn.{note}")
+}
+
+/// One picture of bars for each measurement that has a field to show, and lines for what was measured with several numbers of contenders.
+fn plot_all(measurements: &[Measurement], out: &Path) -> Result<()> {
+    const BARS: [&str; 4] = ["acquire + release", "hand-off to one", "from SIGKILL", "a command around"];
+    for measurement in measurements {
+        let Some(at) = BARS.iter().position(|start| measurement.what.starts_with(start)) else { continue };
+        let name = ["acquire", "hand-off", "recovery", "command"][at];
+        plot::bars(measurement, &out.join(format!("{name}-{}.svg", measurement.filesystem)))?;
+    }
+    for place in Place::all() {
+        let points: Vec<(usize, &Measurement)> = measurements
+            .iter()
+            .filter(|measurement| measurement.filesystem == place.filesystem)
+            .filter_map(|measurement| Some((contenders(&measurement.what)?, measurement)))
+            .collect();
+        if points.len() > 1 {
+            let title = format!("hand-offs from one contender to another, on {}", place.filesystem);
+            let file = out.join(format!("contenders-{}.svg", place.filesystem));
+            plot::lines(&title, Unit::PerSecond, &points, &file)?;
+        }
+    }
+    Ok(())
+}
+
+fn contenders(what: &str) -> Option<usize> {
+    what.strip_prefix("hand-offs, ")?.strip_suffix(" contenders")?.parse().ok()
 }

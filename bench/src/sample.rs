@@ -1,120 +1,170 @@
-//! Samples of two sides, taken in turn, and what they come to.
+//! Samples of several sides, taken in turn, and what they come to.
 
-use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-/// One row of the table: what was measured, on what, and both sides.
+use crate::peers::Result;
+
+/// What was measured of several sides in one run, on one filesystem.
 #[derive(Debug)]
-pub(crate) struct Row {
-    pub(crate) what: &'static str,
-    pub(crate) against: &'static str,
+pub(crate) struct Measurement {
+    /// Such as `acquire + release`.
+    pub(crate) what: String,
+    /// Empty where the filesystem plays no part.
     pub(crate) filesystem: String,
-    /// The ratio of medians that is aimed at, at most.
-    pub(crate) budget: f64,
-    ours: Vec<Duration>,
-    theirs: Vec<Duration>,
+    pub(crate) unit: Unit,
+    pub(crate) sides: Vec<Side>,
+    pub(crate) budgets: Vec<Budget>,
 }
 
-impl Row {
-    /// Measures both sides in turn.
-    pub(crate) fn measure<E>(
-        what: &'static str,
-        against: &'static str,
-        filesystem: &str,
-        budget: f64,
-        rounds: usize,
-        mut ours: impl FnMut() -> Result<(), E>,
-        mut theirs: impl FnMut() -> Result<(), E>,
-    ) -> Result<Self, E> {
-        let mut row = Self {
-            what,
-            against,
-            filesystem: filesystem.to_owned(),
-            budget,
-            ours: Vec::with_capacity(rounds),
-            theirs: Vec::with_capacity(rounds),
+/// What the numbers are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unit {
+    Microseconds,
+    Milliseconds,
+    PerSecond,
+    MiB,
+}
+
+impl Unit {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Microseconds => "µs",
+            Self::Milliseconds => "ms",
+            Self::PerSecond => "per second",
+            Self::MiB => "MiB",
+        }
+    }
+
+    /// Of two numbers, is the larger one the better?
+    pub(crate) fn more_is_better(self) -> bool {
+        self == Self::PerSecond
+    }
+}
+
+/// One of those that are compared.
+#[derive(Debug)]
+pub(crate) struct Side {
+    pub(crate) name: String,
+    /// Sorted.
+    pub(crate) samples: Vec<f64>,
+}
+
+impl Side {
+    pub(crate) fn new(name: impl Into<String>, mut samples: Vec<f64>) -> Self {
+        samples.sort_unstable_by(f64::total_cmp);
+        Self { name: name.into(), samples }
+    }
+
+    /// The sample below which that part of all lies.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        clippy::cast_precision_loss,
+        reason = "a place in a list of some thousand samples"
+    )]
+    pub(crate) fn at(&self, part: f64) -> f64 {
+        let place = (self.samples.len().saturating_sub(1) as f64 * part).round() as usize;
+        self.samples.get(place).copied().unwrap_or(f64::NAN)
+    }
+
+    pub(crate) fn median(&self) -> f64 {
+        self.at(0.5)
+    }
+}
+
+/// What one side may cost at most, or has to reach at least, of another.
+#[derive(Debug)]
+pub(crate) struct Budget {
+    pub(crate) ours: String,
+    /// `None`: the limit is a number in the measurement's own unit.
+    pub(crate) against: Option<String>,
+    /// Which part of the samples is compared: 0.5 for the median.
+    pub(crate) part: f64,
+    pub(crate) limit: f64,
+}
+
+/// A budget and what became of it.
+#[derive(Debug)]
+pub(crate) struct Judged<'a> {
+    pub(crate) budget: &'a Budget,
+    pub(crate) ours: f64,
+    pub(crate) theirs: Option<f64>,
+    /// The ratio of both, or ours alone.
+    pub(crate) figure: f64,
+    pub(crate) is_met: bool,
+}
+
+impl Measurement {
+    pub(crate) fn side(&self, name: &str) -> Option<&Side> {
+        self.sides.iter().find(|side| side.name == name)
+    }
+
+    /// The budgets of which both sides were measured.
+    pub(crate) fn kept(&self) -> Vec<Judged<'_>> {
+        self.budgets.iter().filter_map(|budget| self.judge(budget)).collect()
+    }
+
+    fn judge<'a>(&self, budget: &'a Budget) -> Option<Judged<'a>> {
+        let ours = self.side(&budget.ours)?.at(budget.part);
+        let theirs = match &budget.against {
+            Some(name) => Some(self.side(name)?.at(budget.part)),
+            None => None,
         };
-        // The first rounds warm caches and are not counted.
-        for round in 0..=(rounds + rounds / 10) {
-            let [one, other] = [timed(&mut ours)?, timed(&mut theirs)?];
-            if round > rounds / 10 {
-                row.ours.push(one);
-                row.theirs.push(other);
+        let figure = theirs.map_or(ours, |theirs| ours / theirs);
+        let is_met = if self.unit.more_is_better() { figure >= budget.limit } else { figure <= budget.limit };
+        Some(Judged { budget, ours, theirs, figure, is_met })
+    }
+
+    pub(crate) fn as_json(&self) -> Value {
+        let sides: Vec<Value> = self
+            .sides
+            .iter()
+            .map(|side| {
+                json!({
+                    "name": side.name, "samples": side.samples.len(), "p25": side.at(0.25), "p50": side.median(),
+                    "p75": side.at(0.75), "p99": side.at(0.99),
+                })
+            })
+            .collect();
+        let budgets: Vec<Value> = self
+            .kept()
+            .iter()
+            .map(|kept| {
+                json!({
+                    "ours": kept.budget.ours, "against": kept.budget.against, "part": kept.budget.part,
+                    "limit": kept.budget.limit, "figure": kept.figure, "kept": kept.is_met,
+                })
+            })
+            .collect();
+        json!({
+            "what": self.what, "filesystem": self.filesystem, "unit": self.unit.name(), "sides": sides,
+            "budgets": budgets,
+        })
+    }
+}
+
+/// A side that is measured by calling it: its name, and what it does once.
+pub(crate) type Timed<'a> = (String, Box<dyn FnMut() -> Result<()> + 'a>);
+
+/// Times the sides in turn, so that a machine whose speed drifts moves all of them. The first tenth warms caches and does not count.
+pub(crate) fn in_turn(rounds: usize, sides: &mut [Timed<'_>]) -> Result<Vec<Side>> {
+    let mut samples = vec![Vec::with_capacity(rounds); sides.len()];
+    let warm = rounds / 10 + 1;
+    for round in 0..rounds + warm {
+        for ((_, work), samples) in sides.iter_mut().zip(&mut samples) {
+            let started = Instant::now();
+            work()?;
+            let taken = started.elapsed();
+            if round >= warm {
+                samples.push(micros(taken));
             }
         }
-        row.ours.sort_unstable();
-        row.theirs.sort_unstable();
-        Ok(row)
     }
-
-    fn ratio(&self) -> f64 {
-        at(&self.ours, 0.5).as_secs_f64() / at(&self.theirs, 0.5).as_secs_f64()
-    }
+    Ok(sides.iter().zip(samples).map(|((name, _), samples)| Side::new(name.clone(), samples)).collect())
 }
 
-fn timed<E>(work: &mut impl FnMut() -> Result<(), E>) -> Result<Duration, E> {
-    let started = Instant::now();
-    work()?;
-    Ok(started.elapsed())
-}
-
-/// The sample below which that part of all lies.
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    clippy::cast_precision_loss,
-    reason = "a place in a list of some hundred samples"
-)]
-fn at(sorted: &[Duration], part: f64) -> Duration {
-    let place = (sorted.len().saturating_sub(1) as f64 * part).round() as usize;
-    sorted.get(place).copied().unwrap_or_default()
-}
-
-fn micros(time: Duration) -> String {
-    format!("{:.1}", time.as_secs_f64() * 1e6)
-}
-
-/// A Markdown table, the rows that miss their budget included and marked.
-pub(crate) fn as_table(rows: &[Row], rounds: usize) -> String {
-    let mut table = format!(
-        "Medians of {rounds} rounds, both sides in turn; µs, in parentheses the quartiles.\n\n\
-         | what | against | on | ours | theirs | ratio | budget |\n|---|---|---|---|---|---|---|\n"
-    );
-    for row in rows {
-        let side = |samples: &[Duration]| {
-            let [low, median, high] = [0.25, 0.5, 0.75].map(|part| micros(at(samples, part)));
-            format!("{median} ({low}–{high})")
-        };
-        let ratio = row.ratio();
-        let miss = if ratio > row.budget { " **missed**" } else { "" };
-        // Writing to a string can't fail.
-        let _ = writeln!(
-            table,
-            "| {} | {} | {} | {} | {} | {ratio:.2} | {:.1}{miss} |",
-            row.what,
-            row.against,
-            row.filesystem,
-            side(&row.ours),
-            side(&row.theirs),
-            row.budget
-        );
-    }
-    table
-}
-
-/// The same for programs, with the quartiles in microseconds.
-pub(crate) fn as_json(rows: &[Row], rounds: usize) -> Value {
-    let side = |samples: &[Duration]| [0.25, 0.5, 0.75].map(|part| at(samples, part).as_secs_f64() * 1e6);
-    let rows: Vec<Value> = rows
-        .iter()
-        .map(|row| {
-            json!({
-                "what": row.what, "against": row.against, "filesystem": row.filesystem, "budget": row.budget,
-                "ratio": row.ratio(), "oursMicros": side(&row.ours), "theirsMicros": side(&row.theirs),
-            })
-        })
-        .collect();
-    json!({ "schema": 1, "rounds": rounds, "rows": rows })
+pub(crate) fn micros(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e6
 }

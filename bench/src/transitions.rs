@@ -1,7 +1,6 @@
 //! What it costs to record one event of a session, against the same bytes written durably by hand, and how that grows with the
 //! number of steps.
 
-use std::error::Error;
 use std::fs::{self, File};
 use std::io::Write as _;
 use std::path::Path;
@@ -10,44 +9,57 @@ use baton_lock::session::{Actor, Begin, Event, PlannedStep, Store, Writer};
 use baton_lock::{Attempt, Held, Lock};
 use tempfile::TempDir;
 
-use crate::sample::Row;
+use crate::peers::Result;
+use crate::place::Place;
+use crate::sample::{Budget, Measurement, Side, Timed, Unit, in_turn};
 
-type Result<T> = std::result::Result<T, Box<dyn Error>>;
+/// With so many steps.
+const STEPS: [usize; 4] = [10, 100, 1000, 10_000];
 
-pub(crate) fn rows(filesystem: &str, place: &Path, rounds: usize) -> Result<Vec<Row>> {
-    let (mut ten, mut other_ten, mut thousand) =
-        (Job::of(place, 10)?, Job::of(place, 10)?, Job::of(place, 1000)?);
-    let mut by_hand = ByHand::like(&ten)?;
-    let mut by_hand_thousand = ByHand::like(&thousand)?;
-    Ok(vec![
-        Row::measure(
-            "one step transition, durable (10 steps)",
-            "write + fsync + rename + fsync(dir) of the same bytes by hand",
-            filesystem,
-            1.2,
-            rounds,
-            || ten.transition(),
-            || by_hand.write(),
-        )?,
-        Row::measure(
-            "the same in a session of 1,000 steps",
-            "the same bytes by hand",
-            filesystem,
-            1.2,
-            rounds,
-            || thousand.transition(),
-            || by_hand_thousand.write(),
-        )?,
-        Row::measure(
-            "one transition in a session of 1,000 steps",
-            "one in a session of 10",
-            filesystem,
-            2.0,
-            rounds,
-            || thousand.transition(),
-            || other_ten.transition(),
-        )?,
-    ])
+pub(crate) fn measurements(place: &Place, rounds: usize, steps: &[usize]) -> Result<Vec<Measurement>> {
+    let mut measurements = Vec::new();
+    let mut all: Vec<Timed<'_>> = Vec::new();
+    for &steps in steps {
+        let mut job = Job::of(place.path(), steps)?;
+        let mut by_hand = ByHand::like(&job)?;
+        let kib = job.bytes.len().div_ceil(1024);
+        let mut sides: Vec<Timed<'_>> = vec![
+            (OURS.to_owned(), Box::new(move || job.transition())),
+            (BY_HAND.to_owned(), Box::new(move || by_hand.write())),
+        ];
+        measurements.push(measurement(
+            place,
+            format!("one transition of a session of {steps} steps ({kib} KiB), durable"),
+            in_turn(rounds, &mut sides)?,
+            vec![budget(OURS, BY_HAND, 1.2)],
+        ));
+        let mut other = Job::of(place.path(), steps)?;
+        all.push((format!("{steps} steps"), Box::new(move || other.transition())));
+    }
+    let growth = in_turn(rounds, &mut all)?;
+    measurements.push(measurement(
+        place,
+        "one transition, by the number of steps".to_owned(),
+        growth,
+        vec![budget("1000 steps", "10 steps", 2.0)],
+    ));
+    Ok(measurements)
+}
+
+/// The numbers of steps that are measured; in a short run the small ones.
+pub(crate) fn steps(is_short: bool) -> &'static [usize] {
+    if is_short { &STEPS[..3] } else { &STEPS }
+}
+
+const OURS: &str = "baton";
+const BY_HAND: &str = "write + fsync + rename + fsync(dir) of the same bytes";
+
+fn budget(ours: &str, against: &str, limit: f64) -> Budget {
+    Budget { ours: ours.to_owned(), against: Some(against.to_owned()), part: 0.5, limit }
+}
+
+fn measurement(place: &Place, what: String, sides: Vec<Side>, budgets: Vec<Budget>) -> Measurement {
+    Measurement { what, filesystem: place.filesystem.clone(), unit: Unit::Microseconds, sides, budgets }
 }
 
 /// A session whose first step is started over and over, half of all steps being complete.

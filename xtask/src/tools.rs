@@ -29,6 +29,8 @@ pub(crate) const OF_TESTS: &[Tool] = &[
     Tool { program: "mkfs.ext4", package: "e2fsprogs" },
     Tool { program: "mkfs.xfs", package: "xfsprogs" },
     Tool { program: "mount", package: "mount" },
+    Tool { program: "node", package: "nodejs" },
+    Tool { program: "npm", package: "npm" },
     Tool { program: "python3", package: "python3" },
     Tool { program: "script", package: "bsdutils" },
     Tool { program: "setpriv", package: "util-linux" },
@@ -36,10 +38,6 @@ pub(crate) const OF_TESTS: &[Tool] = &[
     Tool { program: "strace", package: "strace" },
     Tool { program: "unshare", package: "util-linux" },
 ];
-
-/// What the torture calls besides.
-pub(crate) const OF_TORTURE: &[Tool] =
-    &[Tool { program: "node", package: "nodejs" }, Tool { program: "npm", package: "npm" }];
 
 /// What reads the profiles that instrumented programs write. Of a newer LLVM than Debian 12 has by default: those of Rust's LLVM 22 are
 /// of a format that 19 still knows and 14 does not.
@@ -271,6 +269,8 @@ mod tests {
             "e2fsprogs",
             "fuse-overlayfs",
             "mount",
+            "nodejs",
+            "npm",
             "python3",
             "strace",
             "util-linux",

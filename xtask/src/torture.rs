@@ -37,7 +37,7 @@ pub(crate) fn run(arguments: &[String]) -> Outcome {
 
 fn torture(minutes: f64, options: &Options<'_>) -> io::Result<bool> {
     let directory = cargo::own_directory()?;
-    let tools = tools::provide(&directory, &[tools::OF_TESTS, tools::OF_TORTURE]);
+    let tools = tools::provide(&directory, &[tools::OF_TESTS]);
     let build = ["build", "--release", "--locked", "--bins", "-p", "baton-itest", "-p", "baton-cli"];
     if !cargo::with(&build, &tools).status()?.success() {
         return Ok(false);

@@ -5,7 +5,7 @@
 
 use std::process::ExitCode;
 
-use crate::{coverage, fuzz, run_tests, torture};
+use crate::{bench, coverage, dist, fuzz, run_tests, torture};
 
 /// How a verb ended.
 #[derive(Debug, PartialEq, Eq)]
@@ -63,6 +63,18 @@ const VERBS: &[Verb] = &[
         arguments: "[--filter 'NAME …']",
         purpose: "Measure which lines of the library the tests run, or those with a NAME in their name",
         run: coverage::run,
+    },
+    Verb {
+        name: "bench",
+        arguments: "[--short]",
+        purpose: "Measure Baton against everybody, side by side; figures and plots go to target/xtask/bench",
+        run: bench::run,
+    },
+    Verb {
+        name: "dist",
+        arguments: "[--prefix DIR]",
+        purpose: "Build what a package contains, into a tarball or below DIR",
+        run: dist::run,
     },
 ];
 
@@ -122,5 +134,8 @@ mod tests {
     fn a_second_filter_or_an_option_is_misuse() {
         assert!(matches!(dispatched(&["test", "one", "two"]), Outcome::Misused(_)));
         assert!(matches!(dispatched(&["test", "--nocapture"]), Outcome::Misused(_)));
+        for words in [&["dist", "x"][..], &["dist", "--prefix"], &["dist", "--prefix", "a", "b"]] {
+            assert!(matches!(dispatched(words), Outcome::Misused(_)), "{words:?}");
+        }
     }
 }

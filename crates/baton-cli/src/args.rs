@@ -11,8 +11,10 @@ use clap::{ArgAction, Args as Group, FromArgMatches as _, Parser, Subcommand};
 use crate::time;
 
 mod session;
+mod way_out;
 
 pub use session::*;
+pub use way_out::*;
 
 /// One runner at a time, never a stale lock, and the next one is told how the last one ended.
 #[derive(Debug, Parser)]
@@ -52,6 +54,14 @@ pub enum Verb {
     Status(StatusArgs),
     /// Return when a lock is free, without taking it
     Wait(WaitArgs),
+    /// End the holder of a lock: its processes, after making sure that they are the ones
+    Break(BreakArgs),
+    /// List the locks of directories, and who holds them
+    List(ListArgs),
+    /// Remove what locks leave behind that were free for long
+    Prune(PruneArgs),
+    /// Try out whether a directory's filesystem can do what a lock needs
+    Doctor(DoctorArgs),
     /// Run the steps of a plan under its lock; carry on where the last runner fell
     Apply(ApplyArgs),
     /// Take back what the steps of a plan have done, in reverse

@@ -5,7 +5,7 @@
 
 use std::fmt::Write as _;
 
-use baton_lock::{Observation, Outcome, Record, clock, escape};
+use baton_lock::{Observation, Outcome, Process, Record, clock, escape};
 use serde_json::{Value, json};
 
 /// The version of the members; a change of their meaning would be another.
@@ -39,18 +39,7 @@ pub fn text(value: &Value) -> String {
 
 /// An observation, without the schema's number.
 pub fn observation(seen: &Observation) -> Value {
-    let processes: Vec<Value> = seen
-        .processes
-        .iter()
-        .map(|process| {
-            json!({
-                "pid": process.pid,
-                "user": process.user,
-                "command": process.command,
-                "startedAt": process.started.map(clock::format),
-            })
-        })
-        .collect();
+    let processes: Vec<Value> = seen.processes.iter().map(process).collect();
     json!({
         "lock": seen.path.to_string_lossy(),
         "naming": seen.naming.name(),
@@ -60,6 +49,16 @@ pub fn observation(seen: &Observation) -> Value {
         "advice": seen.advice(),
         "record": seen.record.as_ref().map(record),
         "processes": processes,
+    })
+}
+
+/// A process that has a lock.
+pub fn process(process: &Process) -> Value {
+    json!({
+        "pid": process.pid,
+        "user": process.user,
+        "command": process.command,
+        "startedAt": process.started.map(clock::format),
     })
 }
 

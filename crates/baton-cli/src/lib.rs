@@ -16,12 +16,14 @@
 //! | [`plain_file`] | files of the state directory, and nothing else of their name |
 //! | [`history`] | what happened in each attempt of a job |
 //! | [`plan`] | plan files |
-//! | [`run`], [`status`], [`wait`], [`apply`], [`session`] | the verbs |
+//! | [`run`], [`status`], [`wait`], [`breaking`], [`list`], [`prune`], [`doctor`], [`apply`], [`session`] | the verbs |
 #![forbid(unsafe_code)]
 
 pub mod apply;
 pub mod args;
 mod ask;
+pub mod breaking;
+pub mod doctor;
 pub mod exit;
 pub mod failure;
 pub mod file_size_limit;
@@ -29,10 +31,12 @@ pub mod first_process;
 mod harmless;
 pub mod history;
 pub mod json;
+pub mod list;
 pub mod lock_argument;
 pub mod notice;
 pub mod plain_file;
 pub mod plan;
+pub mod prune;
 pub mod run;
 pub mod session;
 pub mod status;
@@ -82,6 +86,10 @@ fn obey(args: Args) -> u8 {
         Verb::Run(args) => run::run(&args),
         Verb::Status(args) => status::status(&args),
         Verb::Wait(args) => wait::wait(&args),
+        Verb::Break(args) => breaking::break_holder(&args),
+        Verb::List(args) => list::list(&args),
+        Verb::Prune(args) => prune::prune(&args),
+        Verb::Doctor(args) => doctor::doctor(&args),
         Verb::Apply(args) => apply::apply(&args),
         Verb::Undo(args) => apply::undo(&args),
         Verb::Session(args) => session::session(&args),

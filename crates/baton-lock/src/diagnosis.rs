@@ -160,7 +160,16 @@ impl Observation {
                 "nothing holds it; the next one to acquire it is told *recovered* and gets this record".to_owned()
             }
             State::Incomplete { .. } => format!("wait: {} returns once it can be had", command("wait")),
-            State::Held | State::Ancestor(AncestorState::Alive) | State::Acquiring => {
+            State::Held => match self.record.as_ref().and_then(Record::token) {
+                Some(token) => format!(
+                    "wait for it with {}, or end its holder with `baton break{} {} --token {token}`",
+                    command("wait"),
+                    self.naming_flag(),
+                    escape::shell(&self.path)
+                ),
+                None => format!("wait for it with {}, or ask whom it names to end", command("wait")),
+            },
+            State::Ancestor(AncestorState::Alive) | State::Acquiring => {
                 format!("wait for it with {}, or ask whom it names to end", command("wait"))
             }
             State::ForeignFlock if self.naming == Naming::Record => {

@@ -55,15 +55,20 @@ pub(crate) enum Reach {
     OptedIn,
 }
 
+/// The name of a filesystem by its magic number, else that number.
+pub(crate) fn name(magic: u64) -> String {
+    let mut known = LOCAL.iter().chain(OTHERS);
+    known
+        .find(|(known, _)| *known == magic)
+        .map_or_else(|| format!("{magic:#x}"), |(_, name)| (*name).to_owned())
+}
+
 /// Judges a filesystem by its magic number; the error is its name, as the opt-in takes it.
 pub(crate) fn judge(magic: u64, allowed: &[String]) -> Result<Reach, String> {
     if LOCAL.iter().any(|(known, _)| *known == magic) {
         return Ok(Reach::Local);
     }
-    let name = OTHERS
-        .iter()
-        .find(|(known, _)| *known == magic)
-        .map_or_else(|| format!("{magic:#x}"), |(_, name)| (*name).to_owned());
+    let name = name(magic);
     let is_allowed = allowed.iter().any(|allowed| {
         allowed.eq_ignore_ascii_case(&name) || allowed.eq_ignore_ascii_case(&format!("{magic:#x}"))
     });

@@ -33,15 +33,34 @@ pub(crate) struct Myself {
     pub(crate) user: String,
 }
 
-/// Says who this process is; looked up once per process, and again in a forked child.
-pub(crate) fn myself() -> Myself {
-    static KNOWN: Mutex<Option<Myself>> = Mutex::new(None);
-    let pid = sys::process_id();
-    let mut known = KNOWN.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    match &*known {
-        Some(myself) if myself.pid == pid => myself.clone(),
-        _ => known.insert(look_up(pid)).clone(),
+/// What is looked up once per process, and again in a forked child.
+struct PerProcess<T>(Mutex<Option<(u32, T)>>);
+
+impl<T: Clone> PerProcess<T> {
+    const fn new() -> Self {
+        Self(Mutex::new(None))
     }
+
+    fn get(&self, look_up: impl FnOnce(u32) -> T) -> T {
+        let pid = sys::process_id();
+        let mut known = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        match &*known {
+            Some((owner, found)) if *owner == pid => found.clone(),
+            _ => known.insert((pid, look_up(pid))).1.clone(),
+        }
+    }
+}
+
+/// Says who this process is.
+pub(crate) fn myself() -> Myself {
+    static KNOWN: PerProcess<Myself> = PerProcess::new();
+    KNOWN.get(look_up)
+}
+
+/// The command line of this process as it was when that was first asked, secrets redacted.
+pub(crate) fn own_command() -> Option<String> {
+    static KNOWN: PerProcess<Option<String>> = PerProcess::new();
+    KNOWN.get(|pid| command_line(i32::try_from(pid).ok()?))
 }
 
 fn look_up(pid: u32) -> Myself {
@@ -147,6 +166,15 @@ pub(crate) fn is_process_not_thread(id: i32) -> Option<bool> {
     Some(group.trim().parse::<i32>().ok()? == id)
 }
 
+/// The user who has started a process, whatever rights that has been given since; `None` if it can't be told. The owner of
+/// `/proc/PID` is not asked: that is root where a process may not be looked into.
+pub(crate) fn real_user(id: u32) -> Option<u32> {
+    let bytes = sys::read_path(&PathBuf::from(format!("/proc/{id}/status")), SMALL_FILE).ok()?;
+    let text = String::from_utf8_lossy(&bytes);
+    let users = text.lines().find_map(|line| line.strip_prefix("Uid:"))?;
+    users.split_ascii_whitespace().next()?.parse().ok()
+}
+
 /// The command line of a process, its arguments joined by blanks; empty for kernel threads and zombies.
 pub(crate) fn command_line(pid: i32) -> Option<String> {
     let bytes = sys::read_path(&proc_path(pid, "cmdline"), SMALL_FILE).ok()?;
@@ -189,6 +217,10 @@ mod tests {
         assert_eq!(process(pid).map(|process| process.start), myself.process_start);
         assert_eq!(is_process_not_thread(pid), Some(true));
         assert!(command_line(pid).is_some());
+        assert_eq!(
+            real_user(myself.pid),
+            Some(sys::stat_path(Path::new("/proc/self")).expect("there").owner)
+        );
     }
 
     #[test]

@@ -15,6 +15,7 @@
 mod atomic_file;
 pub mod clock;
 mod diagnosis;
+pub mod doctor;
 mod error;
 pub mod escape;
 mod filesystem;
@@ -30,7 +31,10 @@ mod sys;
 
 pub use diagnosis::{AncestorState, Observation, State};
 pub use error::{Error, ErrorKind};
-pub use lock::{Attempt, Held, Integrity, Lock, Malformed, Naming, Options, Outcome};
+pub use lock::{
+    Attempt, Broken, Ending, Held, Integrity, Kept, Lock, Malformed, Naming, Options, Outcome, Pruned,
+    Pruning,
+};
 pub use processes::Process;
 pub use record::{Details, Record};
 

@@ -35,7 +35,8 @@ pub struct Process {
 }
 
 impl Process {
-    fn describe(pid: u32) -> Self {
+    /// What the process table says of it.
+    pub(crate) fn describe(pid: u32) -> Self {
         let raw = i32::try_from(pid).unwrap_or(0);
         let owner = sys::stat_path(&identity::proc_path(raw, "")).map(|stat| stat.owner);
         Self {
@@ -227,7 +228,8 @@ fn proc(pid: u32) -> PathBuf {
     PathBuf::from(format!("/proc/{pid}"))
 }
 
-fn pids() -> Vec<u32> {
+/// All processes that can be seen.
+pub(crate) fn pids() -> Vec<u32> {
     names(Path::new("/proc")).iter().filter_map(|name| name.parse().ok()).collect()
 }
 

@@ -278,7 +278,9 @@ fn new_record(setup: &Setup, token: u64) -> Record {
     let mut record = Record {
         pid: myself.pid,
         started_at: Some(clock::format(clock::now())),
-        command: setup.command.clone().or_else(own_command),
+        command: setup.command.clone().or_else(|| {
+            identity::own_command().map(|command| record::limited(&command, record::MAX_COMMAND))
+        }),
         baton: Some(Details {
             version: record::VERSION,
             token: Some(token),
@@ -296,11 +298,6 @@ fn new_record(setup: &Setup, token: u64) -> Record {
     };
     record.fit();
     record
-}
-
-fn own_command() -> Option<String> {
-    let pid = i32::try_from(sys::process_id()).ok()?;
-    identity::command_line(pid).map(|command| record::limited(&command, record::MAX_COMMAND))
 }
 
 impl Setup {

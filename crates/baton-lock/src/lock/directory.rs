@@ -85,6 +85,11 @@ impl Directory {
         }
     }
 
+    /// The path by which it was opened.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// The full path of a name, for messages.
     pub(crate) fn path_of(&self, name: &OsStr) -> PathBuf {
         self.path.join(name)

@@ -4,17 +4,20 @@ use std::ffi::OsString;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use super::breaking::{self, Broken, Ending};
 use super::directory::Directory;
 use super::held::Held;
 use super::judge::{Malformed, Rules};
 use super::naming::{Names, Naming};
 use super::observe::{self, Depth};
+use super::prune::{self, Pruned, Pruning};
+use super::survey;
 use super::wait::{self, Attempt, Limit};
 use crate::diagnosis::Observation;
 use crate::error::Error;
-use crate::processes;
+use crate::processes::{self, Process};
 use crate::{record, redact};
 
 /// A lock, named by a path; not held, only known.
@@ -138,6 +141,17 @@ impl Options {
     pub fn ends_by_exec(mut self, ends_by_exec: bool) -> Self {
         self.ends_by_exec = ends_by_exec;
         self
+    }
+
+    /// All locks that have files in a directory, in the order of their names; each is opened with these options and its own naming.
+    ///
+    /// # Errors
+    ///
+    /// If the directory can't be read, is unsafe, or is on a filesystem that is not known to be local.
+    pub fn all_in(self, directory: impl AsRef<Path>) -> Result<Vec<Lock>, Error> {
+        let opened = Directory::open(directory.as_ref(), &self.allowed)?;
+        let named = survey::names(&opened)?.into_iter();
+        named.map(|(name, naming)| self.clone().naming(naming).open(directory.as_ref().join(name))).collect()
     }
 
     /// Names the lock. Nothing is opened or created until it is acquired or observed.
@@ -276,6 +290,34 @@ impl Lock {
     /// As [`observe`](Self::observe).
     pub fn glance(&self) -> Result<Observation, Error> {
         observe::observe(&self.setup, Depth::Files)
+    }
+
+    /// Removes the files of this lock if it is free and was not used for that long: the guard, or in flock naming the record. Its
+    /// tokens go on above the last one all the same, and left-over records stay.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_lock`](Self::try_lock).
+    pub fn prune(&self, unused: Duration, pruning: Pruning) -> Result<Pruned, Error> {
+        prune::prune(&self.setup, unused, pruning)
+    }
+
+    /// Ends the holder that has this token, and nobody else: every process that has the holder's own locks, each known by a
+    /// descriptor of it before it is signalled, never by its pid alone. First by the signal that `ending` names, and where that
+    /// is not enough, after its time, by SIGKILL. `before` is told whom, before the first signal.
+    ///
+    /// The record stays: the next holder is told *recovered*, unless this one ended cleanly.
+    ///
+    /// # Errors
+    ///
+    /// As [`observe`](Self::observe), and whatever makes it impossible to tell whether the lock is free afterwards.
+    pub fn break_holder(
+        &self,
+        token: u64,
+        ending: Ending,
+        before: impl FnOnce(&[Process]),
+    ) -> Result<Broken, Error> {
+        breaking::break_holder(&self.setup, token, ending, before)
     }
 
     /// The pid of this process or of the nearest process above it that holds this lock: waiting for it would never end.

@@ -17,23 +17,31 @@
 //! | again and again | [`wait`] |
 //! | holding and releasing | [`held`] |
 //! | asking without taking | [`observe`] |
+//! | ending somebody else's hold | [`breaking`] |
+//! | which locks there are, and pruning them | [`survey`], [`prune`], [`floor`] |
 
 mod acquire;
 mod ancestor;
+mod breaking;
 mod companion;
 mod directory;
+mod floor;
 mod guard;
 mod handle;
 mod held;
 mod judge;
 mod naming;
 mod observe;
+mod prune;
 mod publish;
+mod survey;
 mod token;
 mod wait;
 
+pub use breaking::{Broken, Ending};
 pub use handle::{Lock, Options};
 pub use held::{Held, Integrity, Outcome};
 pub use judge::Malformed;
 pub use naming::Naming;
+pub use prune::{Kept, Pruned, Pruning};
 pub use wait::Attempt;

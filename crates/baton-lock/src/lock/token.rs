@@ -5,9 +5,10 @@
 //! could. What a resource that the job changes compares is this number (I4 in `docs/protocol.md`).
 //!
 //! In default naming the last token is in the guard, as one line of fixed width, rewritten by one write. A guard with
-//! any other content is not ours, and is never written to.
+//! any other content is not ours, and is never written to. One that knows no token begins above the directory's [`floor`].
 
 use super::directory::Directory;
+use super::floor;
 use super::guard::Guard;
 use super::naming::{Names, Naming};
 use crate::error::Error;
@@ -24,18 +25,25 @@ const BELIEVABLE: u64 = 1 << 52;
 const PREFIX: &str = "baton guard, last token ";
 const DIGITS: usize = 20;
 /// The whole line with its end.
-const LENGTH: usize = PREFIX.len() + DIGITS + 1;
+pub(super) const LENGTH: usize = PREFIX.len() + DIGITS + 1;
 
-/// The last token that the guard remembers; zero if none. In flock naming the guard is the user's, and says nothing.
+/// The last token that is known without the record: what the guard remembers, or where that knows none, the directory's floor. In
+/// flock naming the guard is the user's, and says nothing.
 pub(crate) fn last(
     guard: &Guard,
     directory: &Directory,
     names: &Names,
     naming: Naming,
 ) -> Result<u64, Error> {
-    if naming == Naming::Flock {
-        return Ok(0);
-    }
+    let known = match naming {
+        Naming::Record => stored(guard, directory, names)?,
+        Naming::Flock => 0,
+    };
+    Ok(if known == 0 { floor::read(directory) } else { known })
+}
+
+/// The last token that a guard of default naming remembers; zero if none.
+pub(super) fn stored(guard: &Guard, directory: &Directory, names: &Names) -> Result<u64, Error> {
     let path = || directory.path_of(&names.guard);
     let bytes = sys::read_start(&guard.handle, LENGTH + 1)
         .map_err(|errno| Error::io("read the guard", &path(), errno))?;
@@ -72,12 +80,13 @@ pub(crate) fn store(
         .map_err(|errno| Error::io("write the guard", &directory.path_of(&names.guard), errno))
 }
 
-fn write(token: u64) -> String {
+/// A guard's content.
+pub(super) fn write(token: u64) -> String {
     format!("{PREFIX}{token:0DIGITS$}\n")
 }
 
 /// Reads a guard's content: zero for one that was just created, or that a power cut emptied or cut off.
-fn read(bytes: &[u8]) -> Option<u64> {
+pub(super) fn read(bytes: &[u8]) -> Option<u64> {
     if is_cut_off(record::trim_nuls(bytes)) {
         return Some(0);
     }

@@ -17,6 +17,8 @@
 mod linux;
 #[cfg(target_os = "linux")]
 use linux as imp;
+#[cfg(target_os = "linux")]
+pub(crate) mod pidfd;
 
 #[cfg(not(target_os = "linux"))]
 compile_error!(
