@@ -75,9 +75,13 @@ fn report(profiles: &Path, programs: &Path, tools: &Tools) -> io::Result<()> {
     must_succeed(merge.args(files(profiles, "profraw")?))?;
     let mut report = Command::new("llvm-cov-19");
     report.envs(tools.environment()).arg("report").arg(format!("--instr-profile={}", merged.display()));
-    for program in instrumented_programs(programs)? {
+    report.arg("--ignore-filename-regex=/tests[./]");
+    let programs = instrumented_programs(programs)?;
+    let (first, others) = programs.split_first().ok_or_else(|| io::Error::other("no program was built"))?;
+    for program in others {
         report.arg("--object").arg(program);
     }
+    report.arg(first);
     must_succeed(report.args(ROOMS.map(|room| cargo::workspace().join(room))))
 }
 
@@ -87,7 +91,7 @@ fn instrumented_programs(directory: &Path) -> io::Result<Vec<PathBuf>> {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let is_program = path.extension().is_none() && path.is_file();
         is_program
-            && ["baton", "it-", "session", "forked", "lock_puppet", "session_puppet"]
+            && ["baton", "it-", "forked", "lock_puppet", "session_puppet"]
                 .iter()
                 .any(|begin| name.starts_with(begin))
     };
