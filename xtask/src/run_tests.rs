@@ -23,6 +23,21 @@ use crate::{
 /// Names the file to which tests append what they skip.
 const SKIP_LOG: &str = "BATON_SKIP_LOG";
 
+/// What tests that which is not built by default.
+const FEATURES: [&str; 11] = [
+    "test",
+    "--package",
+    "baton-lock",
+    "--features",
+    "tokio",
+    "--test",
+    "asynchronous",
+    "--locked",
+    "--no-fail-fast",
+    "--color",
+    "never",
+];
+
 /// Runs the verb; `arguments` is empty or one filter.
 pub(crate) fn run(arguments: &[String]) -> Outcome {
     let filter = match arguments {
@@ -60,7 +75,14 @@ fn test_workspace(filter: Option<&str>) -> io::Result<Summary> {
         cargo::with(&["test", "--workspace", "--locked", "--no-fail-fast", "--color", "never"], &tools);
     test.args(filter).env(SKIP_LOG, &skip_log.path);
     let mut transcript = Transcript::default();
-    let status = stream::show(test, |line| transcript.read(line))?;
+    let mut status = stream::show(test, |line| transcript.read(line))?;
+    // Apart, because a feature that one package is built with, all are in the same build: the command must not have this one.
+    let mut test = cargo(&FEATURES, &tools);
+    test.args(filter).env(SKIP_LOG, &skip_log.path);
+    let of_features = stream::show(test, |line| transcript.read(line))?;
+    if status.success() {
+        status = of_features;
+    }
     Ok(Summary::new(transcript.finish(status), &skip_log.read()?))
 }
 

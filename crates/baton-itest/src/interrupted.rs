@@ -2,7 +2,7 @@
 //!
 //! Which call is the one is found out by a rehearsal: the same program is told the same, in a like place, while its calls are
 //! written down. strace counts the calls of each name, and so does a [`Call`]; of those that name a file in a directory only those
-//! in the lock's. Where all processes are looked through, how many other files are opened and closed depends on these, and whether
+//! in the lock's, or in that of its queue. Where all processes are looked through, how many other files are opened and closed depends on these, and whether
 //! a lock is tried again: after that an `fcntl` (closing makes one in a debug build) or `flock` can't be chosen any more.
 //!
 //! SIGKILL comes before its call, which is then not made; SIGSTOP comes with it: the call is made, and the puppet stops
@@ -14,15 +14,15 @@ use crate::places::temporary;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// The calls by which the protocol changes or locks something, and `read`, by which orders come. What else it calls looks only:
 /// one who dies there leaves what one who dies at the next change leaves.
-const CALLS: &str = "trace=read,openat,fchmod,fcntl,flock,pwrite64,renameat2,unlinkat";
+const CALLS: &str = "trace=read,openat,mkdirat,fchmod,fcntl,flock,pwrite64,renameat2,unlinkat";
 
 /// Those of them that name a file relative to a directory.
-const NAMING: [&str; 3] = ["openat", "renameat2", "unlinkat"];
+const NAMING: [&str; 4] = ["openat", "mkdirat", "renameat2", "unlinkat"];
 /// Those whose number depends on what other processes do.
 const UNSTEADY: [&str; 2] = ["fcntl", "flock"];
 
@@ -50,6 +50,13 @@ pub fn is_possible() -> Result<(), String> {
         }
         Err(error) => Err(format!("`strace` can't be started: {error}")),
     }
+}
+
+/// The command of a puppet whose calls are all written down in that file, and those of its children.
+pub fn watched(puppet: &Command, notes: &Path) -> Command {
+    let mut command = Command::new("strace");
+    command.arg("-Dfo").arg(notes).arg(puppet.get_program()).args(puppet.get_args());
+    command
 }
 
 /// Starts the program, gives it these orders one after the other, and lists the calls by which it then changes or locks
@@ -122,9 +129,14 @@ fn with_words_of(mut tracer: Command, command: &Command) -> Command {
     tracer
 }
 
+/// Where the files of the lock `a.lock` are.
+fn places(directory: &Path) -> [PathBuf; 2] {
+    [directory.to_owned(), directory.join("a.lock.queue")]
+}
+
 fn calls(notes: &str, directory: &Path) -> Vec<Call> {
-    let directory = directory.display();
-    let (opened, below) = (format!("\"{directory}\""), format!("<{directory}>, "));
+    let opened = format!("\"{}\"", directory.display());
+    let below = places(directory).map(|place| format!("<{}>, ", place.display()));
     let (mut counts, mut calls) = (BTreeMap::new(), Vec::new());
     let (mut is_told, mut is_steady) = (false, true);
     for line in notes.lines() {
@@ -137,7 +149,10 @@ fn calls(notes: &str, directory: &Path) -> Vec<Call> {
             is_told = true;
         }
         is_steady &= !line.contains("\"/proc\"");
-        if NAMING.contains(&name) && !line.contains(&opened) && !line.contains(&below) {
+        if NAMING.contains(&name)
+            && !line.contains(&opened)
+            && !below.iter().any(|below| line.contains(below))
+        {
             continue;
         }
         let nth = counts.entry(name).or_insert(0);
@@ -200,7 +215,9 @@ impl Call {
         command.args(["-D", "-o", "/dev/null", "-e", &format!("trace={name}")]);
         command.args(["-e", &format!("inject={name}:signal={signal}:when={nth}")]);
         if NAMING.contains(&&**name) {
-            command.arg("-P").arg(directory);
+            for place in places(directory) {
+                command.arg("-P").arg(place);
+            }
         }
         command.arg(puppet.get_program()).args(puppet.get_args());
         command
