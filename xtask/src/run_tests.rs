@@ -8,15 +8,16 @@
 
 use std::{
     env, fs, io,
-    path::{self, Path, PathBuf},
-    process::{self, Command, Stdio},
+    path::{Path, PathBuf},
+    process,
 };
 
 use crate::{
+    cargo,
     node::{self, Tested},
     stream,
     summary::{SkipPolicy, Summary},
-    tools::{self, Tools},
+    tools,
     transcript::Transcript,
     verbs::Outcome,
 };
@@ -62,22 +63,23 @@ fn policy() -> SkipPolicy {
 }
 
 fn test_workspace(filter: Option<&str>) -> io::Result<Summary> {
-    let directory = own_directory()?;
+    let directory = cargo::own_directory()?;
     let skip_log = SkipLog::create(&directory)?;
-    let tools = tools::provide(&directory);
+    let tools = tools::provide(&directory, &[tools::OF_TESTS]);
 
-    let mut build = cargo(&["build", "--workspace", "--all-targets", "--locked"], &tools);
+    let mut build = cargo::with(&["build", "--workspace", "--all-targets", "--locked"], &tools);
     if !build.status()?.success() {
         return Ok(Summary::of_failure("`cargo build` failed, so no test ran".into()));
     }
 
     // Without colour, because escape sequences would stand in the lines that are parsed.
-    let mut test = cargo(&["test", "--workspace", "--locked", "--no-fail-fast", "--color", "never"], &tools);
+    let mut test =
+        cargo::with(&["test", "--workspace", "--locked", "--no-fail-fast", "--color", "never"], &tools);
     test.args(filter).env(SKIP_LOG, &skip_log.path);
     let mut transcript = Transcript::default();
     let mut status = stream::show(test, |line| transcript.read(line))?;
     // Apart, because a feature that one package is built with, all are in the same build: the command must not have this one.
-    let mut test = cargo(&FEATURES, &tools);
+    let mut test = cargo::with(&FEATURES, &tools);
     test.args(filter).env(SKIP_LOG, &skip_log.path);
     let of_features = stream::show(test, |line| transcript.read(line))?;
     if status.success() {
@@ -93,28 +95,6 @@ fn test_workspace(filter: Option<&str>) -> io::Result<Summary> {
     let mut totals = transcript.finish(status);
     totals.ignored.extend(skipped);
     Ok(Summary::new(totals, &skip_log.read()?))
-}
-
-/// `xtask` in cargo's target directory, created and absolute.
-pub(crate) fn own_directory() -> io::Result<PathBuf> {
-    let target = match (env::var_os("CARGO_TARGET_DIR"), env::var_os("CARGO_MANIFEST_DIR")) {
-        (Some(target), _) if !target.is_empty() => PathBuf::from(target),
-        (_, Some(manifest)) => Path::new(&manifest).with_file_name("target"),
-        (_, None) => {
-            return Err(io::Error::other("`CARGO_MANIFEST_DIR` is not set; run this as `cargo xtask`"));
-        }
-    };
-    let directory = path::absolute(target)?.join("xtask");
-    fs::create_dir_all(&directory)
-        .map_err(|error| io::Error::other(format!("cannot create `{}`: {error}", directory.display())))?;
-    Ok(directory)
-}
-
-/// cargo, as whoever called this one has it.
-pub(crate) fn cargo(arguments: &[&str], tools: &Tools) -> Command {
-    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command.args(arguments).envs(tools.environment()).stdin(Stdio::null());
-    command
 }
 
 /// The file of skips, removed when it has served.

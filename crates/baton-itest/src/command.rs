@@ -418,6 +418,13 @@ fn await_empty(groups: &[i32]) {
     }
 }
 
+/// Says of each of these process groups whether somebody in it is alive.
+pub fn is_any_alive(groups: &[i32]) -> Vec<bool> {
+    let alive: Vec<i32> =
+        processes().filter(|process| !process.has_ended()).map(|process| process.group).collect();
+    groups.iter().map(|group| alive.contains(group)).collect()
+}
+
 /// What `/proc` says of a process.
 struct Process {
     id: i32,

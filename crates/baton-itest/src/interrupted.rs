@@ -9,6 +9,7 @@
 //! before it sees the answer. strace runs as the puppet's grandchild, so that the puppet stays the child of who started it, and
 //! is waited for, continued and killed like any other.
 
+use crate::command::ended;
 use crate::places::temporary;
 use std::collections::BTreeMap;
 use std::fs;
@@ -81,6 +82,53 @@ pub fn rehearse(puppet: &Command, directory: &Path, orders: &[&str]) -> Vec<Call
     calls(&fs::read_to_string(&notes).expect("readable"), directory)
 }
 
+/// Runs a command to its end, with an empty input, and lists all calls of these names that its first process makes from the first one on
+/// that has to do with that directory.
+///
+/// # Panics
+///
+/// When it can't be traced, or does not end well.
+#[track_caller]
+pub fn rehearse_all(command: &Command, directory: &Path, names: &[&str]) -> Vec<Call> {
+    let place = temporary();
+    let notes = place.path().join("calls");
+    let mut strace = Command::new("strace");
+    strace.arg("-yo").arg(&notes).args(["-e", &format!("trace={}", names.join(","))]);
+    let ended = ended(with_words_of(strace, command));
+    assert_eq!(ended.code, Some(0), "the rehearsal failed: {}", ended.err);
+    all_calls(&fs::read_to_string(&notes).expect("readable"), directory)
+}
+
+fn all_calls(notes: &str, directory: &Path) -> Vec<Call> {
+    let directory = directory.display().to_string();
+    let (mut counts, mut calls) = (BTreeMap::new(), Vec::new());
+    for line in notes.lines() {
+        let Some((name, _)) = line.split_once('(').filter(|_| !line.starts_with(['+', '-'])) else {
+            continue;
+        };
+        let nth = counts.entry(name).or_insert(0);
+        *nth += 1;
+        // Before that it is being loaded.
+        let is_reached = !calls.is_empty() || line.contains(&directory) && !line.starts_with("execve(");
+        if is_reached {
+            calls.push(Call { name: name.to_owned(), nth: *nth, text: line.to_owned() });
+        }
+    }
+    calls
+}
+
+/// That program, started by this one, with its environment.
+fn with_words_of(mut tracer: Command, command: &Command) -> Command {
+    tracer.arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => tracer.env(name, value),
+            None => tracer.env_remove(name),
+        };
+    }
+    tracer
+}
+
 /// Where the files of the lock `a.lock` are.
 fn places(directory: &Path) -> [PathBuf; 2] {
     [directory.to_owned(), directory.join("a.lock.queue")]
@@ -147,6 +195,15 @@ impl Call {
         self.signalling("KILL", puppet, directory)
     }
 
+    /// A command that dies before this call, one of all that it makes.
+    pub fn killing_command(&self, command: &Command) -> Command {
+        let Self { name, nth, .. } = self;
+        let mut strace = Command::new("strace");
+        strace.args(["-D", "-o", "/dev/null", "-e", &format!("trace={name}")]);
+        strace.args(["-e", &format!("inject={name}:signal=KILL:when={nth}")]);
+        with_words_of(strace, command)
+    }
+
     /// The command of a puppet that stops after this call.
     pub fn stopping(&self, puppet: &Command, directory: &Path) -> Command {
         self.signalling("STOP", puppet, directory)
@@ -196,6 +253,15 @@ mod tests {
             calls(NOTES, Path::new("/place")).into_iter().map(|call| (call.name, call.nth)).collect();
         let expected = [("openat", 2), ("fcntl", 2), ("renameat2", 1), ("unlinkat", 1), ("pwrite64", 1)];
         assert_eq!(found, expected.map(|(name, nth)| (name.to_owned(), nth)));
+    }
+
+    #[test]
+    fn all_calls_from_the_first_one_in_the_directory_on_are_listed_with_their_numbers() {
+        let found: Vec<(String, usize)> =
+            all_calls(NOTES, Path::new("/place")).into_iter().map(|call| (call.name, call.nth)).collect();
+        assert_eq!(found.first(), Some(&("openat".to_owned(), 2)));
+        assert_eq!(found.last(), Some(&("pwrite64".to_owned(), 2)));
+        assert_eq!(found.len(), NOTES.lines().count() - 5);
     }
 
     #[test]
