@@ -226,6 +226,7 @@ pub(super) fn url_or_null(value: Option<&Value>) -> Value {
 /// use baton_lock::session::onboard::redact_url;
 /// assert_eq!(redact_url("https://me:pw@example.org/a?sig=xyz#top"), "https://example.org/a?sig=%3CREDACTED%3E");
 /// assert_eq!(redact_url("not a URL, token=abc"), "not a URL, token=<REDACTED>");
+/// assert_eq!(redact_url("see https://h/?sig=x there"), "see https://h/?sig=<REDACTED> there");
 /// ```
 pub fn redact_url(url: &str) -> String {
     let redacted = redact::url(url);
