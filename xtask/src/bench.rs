@@ -6,12 +6,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use crate::{
-    peers, release,
-    run_tests::{cargo, own_directory},
-    tools,
-    verbs::Outcome,
-};
+use crate::{cargo, peers, release, tools, verbs::Outcome};
 
 /// Runs the verb; `arguments` is empty or `--short`.
 pub(crate) fn run(arguments: &[String]) -> Outcome {
@@ -31,8 +26,8 @@ pub(crate) fn run(arguments: &[String]) -> Outcome {
 }
 
 fn bench(is_short: bool) -> io::Result<bool> {
-    let directory = own_directory()?;
-    let tools = tools::provide(&directory);
+    let directory = cargo::own_directory()?;
+    let tools = tools::provide(&directory, &[tools::OF_TESTS]);
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().ok_or_else(|| io::Error::other("no parent"))?;
     let peers = peers::provide(&root.join("bench/peers"), &directory, &tools);
     if let Err(error) = &peers {
@@ -40,7 +35,7 @@ fn bench(is_short: bool) -> io::Result<bool> {
     }
 
     let built = directory.parent().ok_or_else(|| io::Error::other("no parent"))?;
-    if !cargo(&["build", "--release", "--locked", "-p", "baton-bench"], &tools).status()?.success() {
+    if !cargo::with(&["build", "--release", "--locked", "-p", "baton-bench"], &tools).status()?.success() {
         return Ok(false);
     }
     let baton = release::build(built)?;

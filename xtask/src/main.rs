@@ -3,13 +3,19 @@
 //! Each verb is a row of the table in [`verbs`] and a module that does the work.
 
 mod bench;
+mod cargo;
+mod coverage;
 mod dist;
+mod fuzz;
+mod node;
+mod options;
 mod peers;
 mod release;
 mod run_tests;
 mod stream;
 mod summary;
 mod tools;
+mod torture;
 mod transcript;
 mod verbs;
 

@@ -8,20 +8,37 @@
 
 use std::{
     env, fs, io,
-    path::{self, Path, PathBuf},
-    process::{self, Command, Stdio},
+    path::{Path, PathBuf},
+    process,
 };
 
 use crate::{
+    cargo,
+    node::{self, Tested},
     stream,
     summary::{SkipPolicy, Summary},
-    tools::{self, Tools},
+    tools,
     transcript::Transcript,
     verbs::Outcome,
 };
 
 /// Names the file to which tests append what they skip.
 const SKIP_LOG: &str = "BATON_SKIP_LOG";
+
+/// What tests that which is not built by default.
+const FEATURES: [&str; 11] = [
+    "test",
+    "--package",
+    "baton-lock",
+    "--features",
+    "tokio",
+    "--test",
+    "asynchronous",
+    "--locked",
+    "--no-fail-fast",
+    "--color",
+    "never",
+];
 
 /// Runs the verb; `arguments` is empty or one filter.
 pub(crate) fn run(arguments: &[String]) -> Outcome {
@@ -46,43 +63,38 @@ fn policy() -> SkipPolicy {
 }
 
 fn test_workspace(filter: Option<&str>) -> io::Result<Summary> {
-    let directory = own_directory()?;
+    let directory = cargo::own_directory()?;
     let skip_log = SkipLog::create(&directory)?;
-    let tools = tools::provide(&directory);
+    let tools = tools::provide(&directory, &[tools::OF_TESTS]);
 
-    let mut build = cargo(&["build", "--workspace", "--all-targets", "--locked"], &tools);
+    let mut build = cargo::with(&["build", "--workspace", "--all-targets", "--locked"], &tools);
     if !build.status()?.success() {
         return Ok(Summary::of_failure("`cargo build` failed, so no test ran".into()));
     }
 
     // Without colour, because escape sequences would stand in the lines that are parsed.
-    let mut test = cargo(&["test", "--workspace", "--locked", "--no-fail-fast", "--color", "never"], &tools);
+    let mut test =
+        cargo::with(&["test", "--workspace", "--locked", "--no-fail-fast", "--color", "never"], &tools);
     test.args(filter).env(SKIP_LOG, &skip_log.path);
     let mut transcript = Transcript::default();
-    let status = stream::show(test, |line| transcript.read(line))?;
-    Ok(Summary::new(transcript.finish(status), &skip_log.read()?))
-}
-
-/// `xtask` in cargo's target directory, created and absolute.
-pub(crate) fn own_directory() -> io::Result<PathBuf> {
-    let target = match (env::var_os("CARGO_TARGET_DIR"), env::var_os("CARGO_MANIFEST_DIR")) {
-        (Some(target), _) if !target.is_empty() => PathBuf::from(target),
-        (_, Some(manifest)) => Path::new(&manifest).with_file_name("target"),
-        (_, None) => {
-            return Err(io::Error::other("`CARGO_MANIFEST_DIR` is not set; run this as `cargo xtask`"));
-        }
-    };
-    let directory = path::absolute(target)?.join("xtask");
-    fs::create_dir_all(&directory)
-        .map_err(|error| io::Error::other(format!("cannot create `{}`: {error}", directory.display())))?;
-    Ok(directory)
-}
-
-/// cargo, as whoever called this one has it.
-pub(crate) fn cargo(arguments: &[&str], tools: &Tools) -> Command {
-    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command.args(arguments).envs(tools.environment()).stdin(Stdio::null());
-    command
+    let mut status = stream::show(test, |line| transcript.read(line))?;
+    // Apart, because a feature that one package is built with, all are in the same build: the command must not have this one.
+    let mut test = cargo::with(&FEATURES, &tools);
+    test.args(filter).env(SKIP_LOG, &skip_log.path);
+    let of_features = stream::show(test, |line| transcript.read(line))?;
+    if status.success() {
+        status = of_features;
+    }
+    let of_node = node::test(filter, &tools, (SKIP_LOG, &skip_log.path), &mut transcript)?;
+    let mut skipped = None;
+    match of_node {
+        Tested::Skipped(skip) => skipped = Some(skip),
+        Tested::Ran(ended) if status.success() => status = ended,
+        Tested::Ran(_) => {}
+    }
+    let mut totals = transcript.finish(status);
+    totals.ignored.extend(skipped);
+    Ok(Summary::new(totals, &skip_log.read()?))
 }
 
 /// The file of skips, removed when it has served.

@@ -1,4 +1,4 @@
-//! The system programs that tests call, and how a missing one is got on Debian and its kin.
+//! The system programs that tests and other verbs call, and how a missing one is got on Debian and its kin.
 //!
 //! Root installs packages into the system. Anyone else unpacks them below `target/xtask/root`, which the tests find
 //! at the end of their `PATH`; it stays there for later runs. apt keeps its package lists below `target/xtask/apt`
@@ -15,15 +15,19 @@ use std::{
     process::{Command, Output, Stdio},
 };
 
-struct Tool {
+pub(crate) struct Tool {
     program: &'static str,
     /// The Debian package that has it, as of Debian 12.
     package: &'static str,
 }
 
-const TOOLS: [Tool; 11] = [
+/// What tests call.
+pub(crate) const OF_TESTS: &[Tool] = &[
     Tool { program: "flock", package: "util-linux" },
+    Tool { program: "fuse-overlayfs", package: "fuse-overlayfs" },
+    Tool { program: "mkfs.btrfs", package: "btrfs-progs" },
     Tool { program: "mkfs.ext4", package: "e2fsprogs" },
+    Tool { program: "mkfs.xfs", package: "xfsprogs" },
     Tool { program: "mount", package: "mount" },
     Tool { program: "node", package: "nodejs" },
     Tool { program: "npm", package: "npm" },
@@ -33,6 +37,13 @@ const TOOLS: [Tool; 11] = [
     Tool { program: "setsid", package: "util-linux" },
     Tool { program: "strace", package: "strace" },
     Tool { program: "unshare", package: "util-linux" },
+];
+
+/// What reads the profiles that instrumented programs write. Of a newer LLVM than Debian 12 has by default: those of Rust's LLVM 22 are
+/// of a format that 19 still knows and 14 does not.
+pub(crate) const OF_COVERAGE: &[Tool] = &[
+    Tool { program: "llvm-cov-19", package: "llvm-19" },
+    Tool { program: "llvm-profdata-19", package: "llvm-19" },
 ];
 
 /// Where administrators' programs are; other users often lack these in their `PATH`.
@@ -68,20 +79,21 @@ impl Tools {
     }
 }
 
-/// Gets what is missing, as far as it can, and says what it does; `directory` is for its own files.
-pub(crate) fn provide(directory: &Path) -> Tools {
+/// Gets what is missing of these lists, as far as it can, and says what it does; `directory` is for its own files.
+pub(crate) fn provide(directory: &Path, lists: &[&'static [Tool]]) -> Tools {
+    let tools: Vec<&'static Tool> = lists.iter().copied().flatten().collect();
     let root = directory.join("root");
     let directories = search_path(&env::var_os("PATH").unwrap_or_default(), &root);
-    let absent = missing(&directories);
+    let absent = missing(&tools, &directories);
     if !absent.is_empty() {
         if let Err(error) = install(&packages(&absent), directory, &root) {
             println!("xtask: that failed: {error}");
         }
-        for Tool { program, .. } in missing(&directories) {
+        for Tool { program, .. } in missing(&tools, &directories) {
             println!("xtask: there is no `{program}` here; tests that need it skip themselves");
         }
     }
-    let library_path = library_path(&root);
+    let library_path = library_path(&tools, &root);
     // Cannot fail: each directory either came out of a `PATH` or was checked by `search_path`.
     let path = env::join_paths(&directories).unwrap_or_default();
     Tools { path, library_path }
@@ -101,10 +113,10 @@ fn search_path(path: &OsString, root: &Path) -> Vec<PathBuf> {
     directories
 }
 
-fn missing(directories: &[PathBuf]) -> Vec<&'static Tool> {
+fn missing(tools: &[&'static Tool], directories: &[PathBuf]) -> Vec<&'static Tool> {
     let is_here =
         |tool: &&Tool| directories.iter().any(|directory| is_program(&directory.join(tool.program)));
-    TOOLS.iter().filter(|tool| !is_here(tool)).collect()
+    tools.iter().copied().filter(|tool| !is_here(tool)).collect()
 }
 
 fn is_program(path: &Path) -> bool {
@@ -212,11 +224,11 @@ fn output(command: &mut Command) -> io::Result<Output> {
 }
 
 /// `LD_LIBRARY_PATH` with the libraries below `root`, if a program there does not start without them.
-fn library_path(root: &Path) -> Option<OsString> {
+fn library_path(tools: &[&Tool], root: &Path) -> Option<OsString> {
     let directories = PACKAGE_DIRECTORIES.map(|directory| root.join(directory));
     let mut unpacked = directories
         .iter()
-        .flat_map(|directory| TOOLS.iter().map(move |tool| directory.join(tool.program)))
+        .flat_map(|directory| tools.iter().map(move |tool| directory.join(tool.program)))
         .filter(|program| is_program(program));
     if unpacked.all(|program| starts(&program)) {
         return None;
@@ -250,14 +262,27 @@ mod tests {
 
     #[test]
     fn a_package_of_several_missing_programs_is_installed_once() {
-        let all: Vec<_> = TOOLS.iter().collect();
-        let expected = ["bsdutils", "e2fsprogs", "mount", "nodejs", "npm", "python3", "strace", "util-linux"];
+        let all: Vec<_> = OF_TESTS.iter().collect();
+        let expected = [
+            "bsdutils",
+            "btrfs-progs",
+            "e2fsprogs",
+            "fuse-overlayfs",
+            "mount",
+            "nodejs",
+            "npm",
+            "python3",
+            "strace",
+            "util-linux",
+            "xfsprogs",
+        ];
         assert_eq!(packages(&all), expected);
     }
 
     #[test]
     fn without_directories_every_program_is_missing() {
-        assert_eq!(missing(&[]).len(), TOOLS.len());
+        let all: Vec<_> = OF_TESTS.iter().collect();
+        assert_eq!(missing(&all, &[]).len(), OF_TESTS.len());
     }
 
     #[test]

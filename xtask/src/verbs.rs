@@ -5,7 +5,7 @@
 
 use std::process::ExitCode;
 
-use crate::{bench, dist, run_tests};
+use crate::{bench, coverage, dist, fuzz, run_tests, torture};
 
 /// How a verb ended.
 #[derive(Debug, PartialEq, Eq)]
@@ -47,6 +47,24 @@ const VERBS: &[Verb] = &[
         run: run_tests::run,
     },
     Verb {
+        name: "torture",
+        arguments: "[--minutes N] [--seed S] [--fs KIND,…] [--only NAME]",
+        purpose: "Let locks contend under kills, stops and deletions, and print what came of it",
+        run: torture::run,
+    },
+    Verb {
+        name: "fuzz",
+        arguments: "[--seconds N] [--target NAME]",
+        purpose: "Run the fuzz targets, N seconds each",
+        run: fuzz::run,
+    },
+    Verb {
+        name: "coverage",
+        arguments: "[--filter 'NAME …']",
+        purpose: "Measure which lines of the library the tests run, or those with a NAME in their name",
+        run: coverage::run,
+    },
+    Verb {
         name: "bench",
         arguments: "[--short]",
         purpose: "Measure Baton against everybody, side by side; figures and plots go to target/xtask/bench",
@@ -80,7 +98,7 @@ fn asks_for_help(argument: &str) -> bool {
 }
 
 fn help() -> String {
-    let line = |usage: &str, purpose: &str| format!("  {usage:<21} {purpose}");
+    let line = |usage: &str, purpose: &str| format!("  {usage}\n      {purpose}");
     let verbs = VERBS.iter().map(|verb| line(&format!("{} {}", verb.name, verb.arguments), verb.purpose));
     let lines: Vec<_> = verbs.chain([line("help", "Print this")]).collect();
     format!("Usage: cargo xtask VERB\n\nVerbs:\n{}", lines.join("\n"))

@@ -91,9 +91,9 @@ fn run_alone(words: &[OsString]) -> Option<Args> {
     Some(Args { verb: Verb::Run(RunArgs::from_arg_matches_mut(&mut matches).ok()?) })
 }
 
-/// Which lock.
+/// What kind of lock.
 #[derive(Debug, Group)]
-pub struct LockArgs {
+pub struct KindArgs {
     /// Lock the file or directory LOCK itself, as flock(1) does, without ever writing to it; excludes programs that use flock
     #[arg(long)]
     pub flock: bool,
@@ -101,6 +101,14 @@ pub struct LockArgs {
     /// Accept a filesystem that is not known to be local, by the name under which it was refused, such as nfs or fuse
     #[arg(long, value_name = "TYPE", action = ArgAction::Append)]
     pub allow_fs: Vec<String>,
+}
+
+/// Which lock.
+#[derive(Debug, Group)]
+pub struct LockArgs {
+    /// What kind.
+    #[command(flatten)]
+    pub kind: KindArgs,
 
     /// A path (with a `/`), or a name in the state directory
     #[arg(value_name = "LOCK")]
@@ -159,9 +167,13 @@ pub struct RunArgs {
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
 
-    /// Which lock.
+    /// What kind of lock.
     #[command(flatten)]
-    pub lock: LockArgs,
+    pub kind: KindArgs,
+
+    /// A path (with a `/`), or a name in the state directory; of several, all are held
+    #[arg(value_name = "LOCK", required = true)]
+    pub locks: Vec<OsString>,
 
     /// The command and its arguments, after `--`
     #[arg(value_name = "CMD", last = true, required = true)]
@@ -173,13 +185,18 @@ The job inherits the lock: if baton itself is killed, the lock stays held until 
 BATON_LOCK, BATON_TOKEN (a fencing token: larger than that of every earlier holder) and BATON_OUTCOME (`fresh`, or \
 `recovered` if the last holder died; then BATON_PREVIOUS is its record) in its environment.
 
+Several LOCKs are taken in an order of their own, the same for everybody, so that nobody waits for \
+somebody who waits for him; BATON_LOCKS is then all of them as JSON, the other variables are about the first, or the first one that was \
+recovered.
+
 Examples:
   baton run deploy -- ./deploy.sh prod
   baton run -q -n -E 0 sync -- rsync -a a/ b/  cron: skip it while one runs
   baton run -w 5m --purpose 'release 4.2' ./tree.lock -- make release
   baton run --on-recovered 'git reset --hard' ./tree.lock -- ./update
   baton run --close web -- systemctl restart web
-  baton run --exec worker -- ./worker          no process of baton beside it";
+  baton run --exec worker -- ./worker          no process of baton beside it
+  baton run ./a.lock ./b.lock -- ./merge       hold both";
 
 /// `baton status`.
 #[derive(Debug, Group)]
@@ -355,6 +372,7 @@ mod tests {
             "-q -n -E 0 x -- a -n --",
             "--flock -w 1m30s --purpose p --close x -- b",
             "--exec x -- c",
+            "x ./y z -- d",
         ];
         for words in right.map(|words| format!("baton run {words}")) {
             let (short, long) = read(&words.split(' ').map(OsString::from).collect::<Vec<_>>());

@@ -5,7 +5,7 @@
 
 use std::fmt::Write as _;
 
-use baton_lock::{Observation, Outcome, Process, Record, clock, escape};
+use baton_lock::{Held, Observation, Outcome, Process, Record, clock, escape};
 use serde_json::{Value, json};
 
 /// The version of the members; a change of their meaning would be another.
@@ -49,6 +49,9 @@ pub fn observation(seen: &Observation) -> Value {
         "advice": seen.advice(),
         "record": seen.record.as_ref().map(record),
         "processes": processes,
+        "queue": seen.queue.iter().map(record).collect::<Vec<_>>(),
+        "place": seen.place.map(|place| json!({ "number": place.number, "of": place.of })),
+        "queueless": seen.queueless,
     })
 }
 
@@ -66,6 +69,22 @@ pub fn process(process: &Process) -> Value {
 pub fn record(record: &Record) -> Value {
     // What was written as JSON can be read as JSON.
     serde_json::from_str(&record.to_json()).unwrap_or_default()
+}
+
+/// A lock that is held, and how it was got.
+pub fn held(held: &Held) -> Value {
+    let previous = match held.outcome() {
+        Outcome::Recovered(previous) => previous.as_deref().map(record),
+        Outcome::Fresh => None,
+    };
+    json!({
+        "lock": held.path().to_string_lossy(),
+        "naming": held.naming().name(),
+        "outcome": outcome(held.outcome()),
+        "token": held.token(),
+        "previous": previous,
+        "recordless": held.recordless(),
+    })
 }
 
 /// `fresh` or `recovered`.

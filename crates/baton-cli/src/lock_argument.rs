@@ -1,16 +1,17 @@
 //! LOCK as it is typed, with the options that say how it is opened.
 
+use std::ffi::OsStr;
 use std::path::PathBuf;
 
 use baton_lock::state_dir::{self, Place};
 use baton_lock::{Lock, Naming, Options};
 
-use crate::args::{DirectoriesArgs, LockArgs};
+use crate::args::{DirectoriesArgs, KindArgs, LockArgs};
 use crate::exit;
 use crate::failure::Failure;
 
 /// Options as the command line has them.
-fn options(args: &LockArgs) -> Options {
+fn options(args: &KindArgs) -> Options {
     let naming = if args.flock { Naming::Flock } else { Naming::Record };
     args.allow_fs.iter().fold(Lock::options().naming(naming), Options::allow_filesystem)
 }
@@ -22,7 +23,7 @@ fn options(args: &LockArgs) -> Options {
 /// If LOCK is no name and no path.
 pub fn to_look_at(args: &LockArgs) -> Result<Lock, Failure> {
     let place = Place::parse(&args.lock)?;
-    Ok(options(args).open(place.path())?)
+    Ok(options(&args.kind).open(place.path())?)
 }
 
 /// Names the lock to acquire it; the state directory is created for one that is given by name. `more` sets what only a holder
@@ -31,10 +32,14 @@ pub fn to_look_at(args: &LockArgs) -> Result<Lock, Failure> {
 /// # Errors
 ///
 /// If LOCK is no name and no path, or the state directory can't be created.
-pub fn to_acquire(args: &LockArgs, more: impl FnOnce(Options) -> Options) -> Result<Lock, Failure> {
-    let place = Place::parse(&args.lock)?;
+pub fn to_acquire(
+    lock: &OsStr,
+    kind: &KindArgs,
+    more: impl FnOnce(Options) -> Options,
+) -> Result<Lock, Failure> {
+    let place = Place::parse(lock)?;
     place.prepare()?;
-    Ok(more(options(args)).open(place.path())?)
+    Ok(more(options(kind)).open(place.path())?)
 }
 
 /// All locks of the directories, or why one of them can't be looked into. Without any, it is that of the locks given by name, which need

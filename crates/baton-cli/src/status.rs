@@ -61,6 +61,9 @@ fn as_text(seen: &Observation) -> String {
         // Writing to a string can't fail.
         let _ = writeln!(text, "  has it: {}", process.summary());
     }
+    for (place, waiter) in seen.queue.iter().enumerate() {
+        let _ = writeln!(text, "  waits as number {}: {}", place + 1, waiter.summary());
+    }
     let _ = writeln!(text, "hint: {}", seen.advice());
     text
 }

@@ -23,8 +23,9 @@ use std::time::Instant;
 pub const OBEDIENT: [&str; 3] = ["sh", "-c", "echo in; read -r code; exit ${code:-0}"];
 
 /// What the environment of whoever runs the tests may have, and `baton` takes notice of.
-const TAKEN_NOTICE_OF: [&str; 11] = [
+const TAKEN_NOTICE_OF: [&str; 12] = [
     "BATON_LOCK",
+    "BATON_LOCKS",
     "BATON_TOKEN",
     "BATON_OUTCOME",
     "BATON_PREVIOUS",
@@ -415,6 +416,13 @@ fn await_empty(groups: &[i32]) {
         assert!(start.elapsed() < PATIENCE, "process {} was killed and does not end", process.id);
         thread::yield_now();
     }
+}
+
+/// Says of each of these process groups whether somebody in it is alive.
+pub fn is_any_alive(groups: &[i32]) -> Vec<bool> {
+    let alive: Vec<i32> =
+        processes().filter(|process| !process.has_ended()).map(|process| process.group).collect();
+    groups.iter().map(|group| alive.contains(group)).collect()
 }
 
 /// What `/proc` says of a process.

@@ -1,63 +1,171 @@
-//! The contender's end of its line to the oracle, and the options that all contending programs share.
+//! The contender's end of the oracle, and the options that all contending programs share.
 //!
-//! The line is standard input and used there, never duplicated: the end of file that tells the oracle of a
-//! death comes with the last copy. What a contender starts inherits it like the lock, unless it is given
-//! another standard input.
-//!
-//! A contender never outlives its harness: it dies with it, blocked in a lock or not, and one that slips
-//! through in the moment between start and that request finds its line closed when it comes in.
-//! The protocol and the argument why it is sound are in [`crate::oracle`].
+//! The board is standard input and goes through whatever starts the contender; see [`crate::board`]. A contender never outlives
+//! its harness: it dies with it, blocked in a lock or not. One that is a wrapper's job lives on if that is killed, which is what
+//! it is for, but stays inside for a limited time whatever happens.
 
-use crate::oracle::{ENTER, HEARD, LEAVE};
+use crate::board::{Board, Fate, Own, Phase, SEAT, Shared};
 use rustix::process::Signal;
 use std::collections::BTreeMap;
 use std::io::{self, ErrorKind};
 use std::path::PathBuf;
-use std::time::Duration;
+use std::sync::atomic::{Ordering, fence};
+use std::thread;
+use std::time::{Duration, Instant};
 
-/// The line to the oracle.
+/// How long one stays inside that is to be killed there; far longer than anybody takes to do so.
+const LIMIT: Duration = Duration::from_mins(1);
+/// How often it looks meanwhile whether it was let go.
+const MOMENT: Duration = Duration::from_millis(5);
+
+/// The contender's seat.
 #[derive(Debug)]
-pub struct Line(());
+pub struct Line {
+    board: Board,
+    seat: usize,
+    incarnation: u64,
+}
 
 impl Line {
-    /// Takes standard input as the line, and asks to be killed when the thread that started this process ends.
+    /// Takes standard input as the board, and asks to be killed when the thread that started this process ends.
     ///
     /// # Errors
     ///
-    /// When the kernel refuses that request.
+    /// When the kernel refuses that request, or a race has not started this.
     pub fn open() -> io::Result<Self> {
         rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
-        Ok(Self(()))
+        Self::of_job()
     }
 
-    /// Says that the lock is held, and waits until that was heard.
+    /// As [`Line::open`], for one that may outlive who started it.
     ///
     /// # Errors
     ///
-    /// When the oracle is gone.
+    /// When a race has not started this.
+    pub fn of_job() -> io::Result<Self> {
+        let seat = std::env::var(SEAT).ok().and_then(|seat| seat.parse().ok());
+        Self::at(Board::inherited()?, seat.ok_or_else(|| wrong(format!("`{SEAT}` names no seat")))?)
+    }
+
+    pub(crate) fn at(board: Board, seat: usize) -> io::Result<Self> {
+        let incarnation = board.own(seat, Own::Incarnation)?;
+        Ok(Self { board, seat, incarnation })
+    }
+
+    /// Is the race still on? Whoever finds that it is not ends, and well.
+    ///
+    /// # Errors
+    ///
+    /// As all of these: when the board can't be used.
+    pub fn is_on(&self) -> io::Result<bool> {
+        Ok(self.board.shared(Shared::Closing)? == 0)
+    }
+
+    /// Says that the lock is waited for.
+    ///
+    /// # Errors
+    ///
+    /// As [`Line::is_on`].
+    pub fn wait(&self) -> io::Result<()> {
+        self.board.set_phase(self.seat, Phase::Waiting)
+    }
+
+    /// Says that it was not got.
+    ///
+    /// # Errors
+    ///
+    /// As [`Line::is_on`].
+    pub fn give_up(&self) -> io::Result<()> {
+        self.board.set_phase(self.seat, Phase::Outside)
+    }
+
+    /// Says that the lock is held, and looks whether that is so for somebody else too.
+    ///
+    /// # Errors
+    ///
+    /// As [`Line::is_on`].
     pub fn enter(&self) -> io::Result<()> {
-        self.say(ENTER)?;
-        let mut answer = [0];
-        match rustix::io::retry_on_intr(|| rustix::io::read(rustix::stdio::stdin(), &mut answer))? {
-            1 if answer == [HEARD] => Ok(()),
-            0 => Err(io::Error::new(ErrorKind::UnexpectedEof, "the oracle has closed the line")),
-            _ => Err(io::Error::new(ErrorKind::InvalidData, "the oracle's answer is not in the protocol")),
+        self.board.set_phase(self.seat, Phase::Inside)?;
+        // The marks are read after that one is written, whatever the processor would like.
+        fence(Ordering::SeqCst);
+        let marks = self.board.marks()?;
+        self.count(Own::Acquisitions)?;
+        let others: Vec<_> =
+            (0..marks.len()).filter(|&seat| seat != self.seat && marks[seat].is_inside_alive()).collect();
+        if !others.is_empty() {
+            self.complain(Own::Overlaps, &format!("seat {} came in while {others:?} was inside", self.seat))?;
         }
+        Ok(())
+    }
+
+    /// Stays inside for so long; where the race wants it, until it is killed or the race is over.
+    ///
+    /// # Errors
+    ///
+    /// As [`Line::is_on`]; or when nobody has killed it there.
+    pub fn stay(&self, hold: Duration) -> io::Result<()> {
+        let start = Instant::now();
+        thread::sleep(hold);
+        if self.board.shared(Shared::Staying)? == 0 {
+            return Ok(());
+        }
+        while start.elapsed() < LIMIT {
+            if !self.is_on()? {
+                return Ok(());
+            }
+            thread::sleep(MOMENT);
+        }
+        Err(io::Error::new(ErrorKind::TimedOut, "was to be killed inside, and was not"))
     }
 
     /// Says that the lock is about to be released; to be called *before* it is.
     ///
     /// # Errors
     ///
-    /// When the oracle is gone.
+    /// As [`Line::is_on`].
     pub fn leave(&self) -> io::Result<()> {
-        self.say(LEAVE)
+        self.board.set_phase(self.seat, Phase::Leaving)
     }
 
-    fn say(&self, byte: u8) -> io::Result<()> {
-        let Self(()) = self;
-        rustix::io::retry_on_intr(|| rustix::io::write(rustix::stdio::stdin(), &[byte]))?;
-        Ok(())
+    /// Says that the release is complete.
+    ///
+    /// # Errors
+    ///
+    /// As [`Line::is_on`].
+    pub fn left(&self) -> io::Result<()> {
+        self.board.set_own(self.seat, Own::Released, self.board.own(self.seat, Own::Token)?)?;
+        self.board.set_phase(self.seat, Phase::Outside)
+    }
+
+    /// What has become of the process that holds the lock for this one.
+    ///
+    /// # Errors
+    ///
+    /// As [`Line::is_on`].
+    pub fn wrapper(&self) -> io::Result<Fate> {
+        Ok(self.board.marks()?[self.seat].wrapper)
+    }
+
+    pub(crate) fn board(&self) -> &Board {
+        &self.board
+    }
+
+    pub(crate) fn place(&self) -> (usize, u64) {
+        (self.seat, self.incarnation)
+    }
+
+    pub(crate) fn count(&self, which: Own) -> io::Result<()> {
+        self.board.set_own(self.seat, which, self.board.own(self.seat, which)? + 1)
+    }
+
+    /// Counts what must not be, and says what it was.
+    ///
+    /// # Errors
+    ///
+    /// As [`Line::is_on`].
+    pub fn complain(&self, which: Own, text: &str) -> io::Result<()> {
+        self.count(which)?;
+        self.board.complain(self.seat, text)
     }
 }
 
@@ -121,7 +229,12 @@ impl Options {
         self.number("poll-ms", 1).map(Duration::from_millis)
     }
 
-    fn number(&self, name: &str, default: u64) -> io::Result<u64> {
+    /// Returns an option that is a number.
+    ///
+    /// # Errors
+    ///
+    /// When it is none.
+    pub fn number(&self, name: &str, default: u64) -> io::Result<u64> {
         let Some(text) = self.0.get(name) else { return Ok(default) };
         text.parse().map_err(|_| wrong(format!("`--{name} {text}` is not a number")))
     }

@@ -2,26 +2,27 @@
 //!
 //! Which call is the one is found out by a rehearsal: the same program is told the same, in a like place, while its calls are
 //! written down. strace counts the calls of each name, and so does a [`Call`]; of those that name a file in a directory only those
-//! in the lock's. Where all processes are looked through, how many other files are opened and closed depends on these, and whether
+//! in the lock's, or in that of its queue. Where all processes are looked through, how many other files are opened and closed depends on these, and whether
 //! a lock is tried again: after that an `fcntl` (closing makes one in a debug build) or `flock` can't be chosen any more.
 //!
 //! SIGKILL comes before its call, which is then not made; SIGSTOP comes with it: the call is made, and the puppet stops
 //! before it sees the answer. strace runs as the puppet's grandchild, so that the puppet stays the child of who started it, and
 //! is waited for, continued and killed like any other.
 
+use crate::command::ended;
 use crate::places::temporary;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// The calls by which the protocol changes or locks something, and `read`, by which orders come. What else it calls looks only:
 /// one who dies there leaves what one who dies at the next change leaves.
-const CALLS: &str = "trace=read,openat,fchmod,fcntl,flock,pwrite64,renameat2,unlinkat";
+const CALLS: &str = "trace=read,openat,mkdirat,fchmod,fcntl,flock,pwrite64,renameat2,unlinkat";
 
 /// Those of them that name a file relative to a directory.
-const NAMING: [&str; 3] = ["openat", "renameat2", "unlinkat"];
+const NAMING: [&str; 4] = ["openat", "mkdirat", "renameat2", "unlinkat"];
 /// Those whose number depends on what other processes do.
 const UNSTEADY: [&str; 2] = ["fcntl", "flock"];
 
@@ -51,6 +52,13 @@ pub fn is_possible() -> Result<(), String> {
     }
 }
 
+/// The command of a puppet whose calls are all written down in that file, and those of its children.
+pub fn watched(puppet: &Command, notes: &Path) -> Command {
+    let mut command = Command::new("strace");
+    command.arg("-Dfo").arg(notes).arg(puppet.get_program()).args(puppet.get_args());
+    command
+}
+
 /// Starts the program, gives it these orders one after the other, and lists the calls by which it then changes or locks
 /// something; the lock is in that directory.
 ///
@@ -74,9 +82,61 @@ pub fn rehearse(puppet: &Command, directory: &Path, orders: &[&str]) -> Vec<Call
     calls(&fs::read_to_string(&notes).expect("readable"), directory)
 }
 
+/// Runs a command to its end, with an empty input, and lists all calls of these names that its first process makes from the first one on
+/// that has to do with that directory.
+///
+/// # Panics
+///
+/// When it can't be traced, or does not end well.
+#[track_caller]
+pub fn rehearse_all(command: &Command, directory: &Path, names: &[&str]) -> Vec<Call> {
+    let place = temporary();
+    let notes = place.path().join("calls");
+    let mut strace = Command::new("strace");
+    strace.arg("-yo").arg(&notes).args(["-e", &format!("trace={}", names.join(","))]);
+    let ended = ended(with_words_of(strace, command));
+    assert_eq!(ended.code, Some(0), "the rehearsal failed: {}", ended.err);
+    all_calls(&fs::read_to_string(&notes).expect("readable"), directory)
+}
+
+fn all_calls(notes: &str, directory: &Path) -> Vec<Call> {
+    let directory = directory.display().to_string();
+    let (mut counts, mut calls) = (BTreeMap::new(), Vec::new());
+    for line in notes.lines() {
+        let Some((name, _)) = line.split_once('(').filter(|_| !line.starts_with(['+', '-'])) else {
+            continue;
+        };
+        let nth = counts.entry(name).or_insert(0);
+        *nth += 1;
+        // Before that it is being loaded.
+        let is_reached = !calls.is_empty() || line.contains(&directory) && !line.starts_with("execve(");
+        if is_reached {
+            calls.push(Call { name: name.to_owned(), nth: *nth, text: line.to_owned() });
+        }
+    }
+    calls
+}
+
+/// That program, started by this one, with its environment.
+fn with_words_of(mut tracer: Command, command: &Command) -> Command {
+    tracer.arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => tracer.env(name, value),
+            None => tracer.env_remove(name),
+        };
+    }
+    tracer
+}
+
+/// Where the files of the lock `a.lock` are.
+fn places(directory: &Path) -> [PathBuf; 2] {
+    [directory.to_owned(), directory.join("a.lock.queue")]
+}
+
 fn calls(notes: &str, directory: &Path) -> Vec<Call> {
-    let directory = directory.display();
-    let (opened, below) = (format!("\"{directory}\""), format!("<{directory}>, "));
+    let opened = format!("\"{}\"", directory.display());
+    let below = places(directory).map(|place| format!("<{}>, ", place.display()));
     let (mut counts, mut calls) = (BTreeMap::new(), Vec::new());
     let (mut is_told, mut is_steady) = (false, true);
     for line in notes.lines() {
@@ -89,7 +149,10 @@ fn calls(notes: &str, directory: &Path) -> Vec<Call> {
             is_told = true;
         }
         is_steady &= !line.contains("\"/proc\"");
-        if NAMING.contains(&name) && !line.contains(&opened) && !line.contains(&below) {
+        if NAMING.contains(&name)
+            && !line.contains(&opened)
+            && !below.iter().any(|below| line.contains(below))
+        {
             continue;
         }
         let nth = counts.entry(name).or_insert(0);
@@ -132,6 +195,15 @@ impl Call {
         self.signalling("KILL", puppet, directory)
     }
 
+    /// A command that dies before this call, one of all that it makes.
+    pub fn killing_command(&self, command: &Command) -> Command {
+        let Self { name, nth, .. } = self;
+        let mut strace = Command::new("strace");
+        strace.args(["-D", "-o", "/dev/null", "-e", &format!("trace={name}")]);
+        strace.args(["-e", &format!("inject={name}:signal=KILL:when={nth}")]);
+        with_words_of(strace, command)
+    }
+
     /// The command of a puppet that stops after this call.
     pub fn stopping(&self, puppet: &Command, directory: &Path) -> Command {
         self.signalling("STOP", puppet, directory)
@@ -143,7 +215,9 @@ impl Call {
         command.args(["-D", "-o", "/dev/null", "-e", &format!("trace={name}")]);
         command.args(["-e", &format!("inject={name}:signal={signal}:when={nth}")]);
         if NAMING.contains(&&**name) {
-            command.arg("-P").arg(directory);
+            for place in places(directory) {
+                command.arg("-P").arg(place);
+            }
         }
         command.arg(puppet.get_program()).args(puppet.get_args());
         command
@@ -179,6 +253,15 @@ mod tests {
             calls(NOTES, Path::new("/place")).into_iter().map(|call| (call.name, call.nth)).collect();
         let expected = [("openat", 2), ("fcntl", 2), ("renameat2", 1), ("unlinkat", 1), ("pwrite64", 1)];
         assert_eq!(found, expected.map(|(name, nth)| (name.to_owned(), nth)));
+    }
+
+    #[test]
+    fn all_calls_from_the_first_one_in_the_directory_on_are_listed_with_their_numbers() {
+        let found: Vec<(String, usize)> =
+            all_calls(NOTES, Path::new("/place")).into_iter().map(|call| (call.name, call.nth)).collect();
+        assert_eq!(found.first(), Some(&("openat".to_owned(), 2)));
+        assert_eq!(found.last(), Some(&("pwrite64".to_owned(), 2)));
+        assert_eq!(found.len(), NOTES.lines().count() - 5);
     }
 
     #[test]

@@ -1,14 +1,15 @@
 //! Harness of the integration tests: what runs contenders against each other and says whether they
 //! ever were two.
 //!
-//! Nothing here knows Baton's protocol. The oracle is told by the contenders themselves when they are in
-//! and when they leave, over a line of their own that has nothing to do with files or locks, so that a
+//! Nothing here knows Baton's protocol. The contenders themselves say when they are in
+//! and when they leave, in shared memory that has nothing to do with the files or locks they contend for, so that a
 //! mistake in the lock cannot also be a mistake in its judge. Helper programs are real executables in
 //! `src/bin`; each says in its header whom it imitates.
 #![forbid(unsafe_code)]
 
 pub mod ancestor;
 pub mod answers;
+pub mod board;
 pub mod bystander;
 pub mod caller;
 pub mod command;
@@ -31,3 +32,4 @@ pub mod skip;
 pub mod stream;
 pub mod terminal;
 pub mod theirs;
+pub mod torture;

@@ -1,105 +1,248 @@
-//! The judge of exclusion: keeps the set of who is inside, and counts every time there were two.
+//! The judge of exclusion: whoever comes in looks whether somebody else is inside, in memory that survives both.
 //!
-//! Each contender has a line to the oracle, a Unix stream socket that is its standard input. Per acquisition
-//! it writes `E` (I am in), waits for the one-byte answer, does its work, and writes `L` (leaving) *before*
-//! it releases. So an `E` that is queued while somebody else has neither left nor died is an overlap.
+//! Each contender has a seat at the [`Board`]. It marks itself *inside* when it has the lock, then reads all marks, and counts an
+//! overlap for each time that somebody else is inside; it marks itself *leaving* before it releases. So of two that are inside
+//! together the later one sees the earlier: each writes before it reads.
 //!
 //! A false alarm would make the oracle useless, so each way out of the set is ordered before the next way in:
 //!
-//! - **Leaving.** `L` is written before the release, the release comes before the next acquisition, and that
-//!   before its `E`. So when an `E` of B is read, an `L` of A that preceded it is queued already; the oracle
-//!   reads A's line before it judges, whichever of the two lines it happened to read first.
-//! - **Dying.** At a SIGKILL the kernel closes the descriptors, the line as well as the locks. The lowest descriptor
-//!   is *put* first, but since Linux 4.3 the last reference is dropped by deferred work that runs in the opposite
-//!   order: with the line at descriptor 0 and a lock above it, one lock in five was seen free before the
-//!   end of file was (Linux 6.18). So the order of descriptors is *not* relied upon. Instead, who kills also
-//!   reaps, and calls [`Oracle::bury`] before it listens to anyone else: a process can be waited for only
-//!   after all that it had open is closed, so the end of file is queued by then, whatever the order was.
+//! - **Leaving.** The mark is taken back before the release, the release comes before the next acquisition, and that before its look.
+//! - **Dying.** The dead can't take their mark back. At a SIGKILL the kernel gives up the lock some time before the process can be
+//!   waited for, and after neither can anything be ordered. So whoever kills says so *first*: it marks the seat
+//!   as *doomed*, and the doomed are inside no more. Killed before it has written *inside* or after, that is the same.
 //!
-//! The end of file, and not the kill, is what takes a contender out of the set: while a child that inherited the line
-//! still lives, and with it perhaps the lock, it counts as inside.
+//! An overlap can be missed where one is marked doomed and not dead yet, some microseconds; a stopped one counts as inside for as
+//! long as it is stopped. A job whose wrapper is killed has its own seat and counts as inside until it says otherwise.
 //!
-//! Overlaps can be missed where A leaves between B's `E` and the look at A's line; they can't while A's `E` is
-//! unanswered. Therefore answers are given only once a whole round of lines has been read.
-//!
-//! Elsewhere: processes, kills and limits are in [`crate::race`], the contender's end of the line in [`crate::contender`].
+//! Elsewhere: the contender's end is in [`crate::contender`], what holders tell their successors in [`crate::ledger`], processes,
+//! kills and limits in [`crate::race`].
 
-use rustix::event::{PollFd, PollFlags, Timespec};
-use rustix::io::Errno;
-use std::collections::BTreeMap;
-use std::io::{self, ErrorKind, Read, Write};
-use std::os::unix::net::UnixStream;
+use crate::board::{Board, Fate, Own, Phase, SEATS, Shared};
+use std::io;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
-/// The byte by which a contender says that it has the lock.
-pub const ENTER: u8 = b'E';
-/// The byte by which a contender says that it is about to release.
-pub const LEAVE: u8 = b'L';
-/// The oracle's answer to [`ENTER`].
-pub const HEARD: u8 = b'.';
-
-/// As many overlaps are described as anyone will read; all are counted.
+/// As many complaints are described as anyone will read; all are counted.
 const DESCRIBED: usize = 5;
 
-/// The parent's end of all lines, and the judgement so far.
+/// The driver's view of the board.
 #[derive(Debug)]
 pub struct Oracle {
-    members: BTreeMap<MemberId, Member>,
-    next: MemberId,
-    tally: Tally,
+    board: Board,
+    is_taken: [bool; SEATS],
+    /// Of those who have left their seats.
+    past: Counts,
+    described: Vec<String>,
+    began: Instant,
+    seen: u64,
+    last: Instant,
+    longest_gap: Duration,
 }
 
-/// Names one line for the life of its oracle; never reused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct MemberId(u64);
-
-#[derive(Debug)]
-struct Member {
-    name: String,
-    line: UnixStream,
-    state: State,
-}
-
+/// Names a seat from admission until it is vacated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
-    Outside,
-    /// It is in and blocked: it cannot leave before it is answered.
-    Unanswered {
-        since: Instant,
-    },
-    Inside {
-        since: Instant,
-    },
-}
+pub struct Seat(usize);
 
-/// What the oracle has seen.
-#[derive(Debug, Clone)]
-pub struct Tally {
+/// What contenders have counted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
     /// How many times anyone came in.
     pub acquisitions: u64,
     /// How many times anyone came in while somebody else was inside.
     pub overlaps: u64,
-    /// The first few overlaps, in words.
-    pub described: Vec<String>,
-    longest_gap: Duration,
-    began: Instant,
-    last: Instant,
+    /// How many times anyone was told that its predecessor had died.
+    pub recoveries: u64,
+    /// How many times that was wrong, or anyone was not told so though it was.
+    pub wrong: u64,
+    /// How many times a token did not grow.
+    pub fallen: u64,
 }
 
-impl Tally {
-    fn new() -> Self {
-        let now = Instant::now();
-        Self {
-            acquisitions: 0,
-            overlaps: 0,
-            described: Vec::new(),
-            longest_gap: Duration::ZERO,
-            began: now,
-            last: now,
-        }
+impl Counts {
+    fn of(board: &Board, Seat(seat): Seat) -> io::Result<Self> {
+        Ok(Self {
+            acquisitions: board.own(seat, Own::Acquisitions)?,
+            overlaps: board.own(seat, Own::Overlaps)?,
+            recoveries: board.own(seat, Own::Recoveries)?,
+            wrong: board.own(seat, Own::Wrong)?,
+            fallen: board.own(seat, Own::Fallen)?,
+        })
     }
 
-    /// The longest time in which nobody came in, up to now.
+    fn add(&mut self, other: Self) {
+        self.acquisitions += other.acquisitions;
+        self.overlaps += other.overlaps;
+        self.recoveries += other.recoveries;
+        self.wrong += other.wrong;
+        self.fallen += other.fallen;
+    }
+}
+
+impl Oracle {
+    /// Makes an oracle without contenders.
+    ///
+    /// # Errors
+    ///
+    /// When there is no memory.
+    pub fn new() -> io::Result<Self> {
+        let now = Instant::now();
+        Ok(Self {
+            board: Board::new()?,
+            is_taken: [false; SEATS],
+            past: Counts::default(),
+            described: Vec::new(),
+            began: now,
+            seen: 0,
+            last: now,
+            longest_gap: Duration::ZERO,
+        })
+    }
+
+    /// Gives a contender that is about to be started a seat, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// When the board can't be used.
+    pub fn admit(&mut self, command: &mut Command) -> io::Result<Option<Seat>> {
+        let Some(seat) = self.is_taken.iter().position(|is_taken| !is_taken) else { return Ok(None) };
+        let incarnation = self.board.own(seat, Own::Incarnation)? + 1;
+        self.board.set_own(seat, Own::Incarnation, incarnation)?;
+        self.board.give_to(command, seat)?;
+        self.is_taken[seat] = true;
+        Ok(Some(Seat(seat)))
+    }
+
+    /// Says that the one at this seat is about to be killed. From here on it is not inside.
+    ///
+    /// # Errors
+    ///
+    /// As [`Oracle::admit`].
+    pub fn doom(&mut self, Seat(seat): Seat) -> io::Result<()> {
+        self.count_kill()?;
+        self.board.set_fate(seat, Fate::Doomed)
+    }
+
+    /// Says that the process which holds the lock for the one at this seat is about to be killed, or, later, that it was.
+    ///
+    /// # Errors
+    ///
+    /// As [`Oracle::admit`].
+    pub fn set_wrapper(&mut self, Seat(seat): Seat, fate: Fate) -> io::Result<()> {
+        if fate == Fate::Doomed {
+            self.count_kill()?;
+        }
+        self.board.set_wrapper(seat, fate)
+    }
+
+    fn count_kill(&mut self) -> io::Result<()> {
+        let kills = self.board.shared(Shared::Kills)?;
+        self.board.set_shared(Shared::Kills, kills + 1)
+    }
+
+    /// Says that what the one at this seat did ended cleanly, where it can't say so itself.
+    ///
+    /// # Errors
+    ///
+    /// As [`Oracle::admit`].
+    pub fn released(&mut self, Seat(seat): Seat) -> io::Result<()> {
+        self.board.set_own(seat, Own::Released, self.board.own(seat, Own::Token)?)
+    }
+
+    /// Takes back the seat of one that has ended, with all that could write to it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Oracle::admit`].
+    pub fn vacate(&mut self, Seat(seat): Seat) -> io::Result<()> {
+        self.past.add(Counts::of(&self.board, Seat(seat))?);
+        self.note_complaint(seat)?;
+        // A death is counted before and after: whoever noted the count in between sees the second change, or the mark.
+        self.count_kill()?;
+        // Nobody is taken for alive who is not: what the last one wrote names an incarnation that is over.
+        self.board.set_own(seat, Own::Incarnation, self.board.own(seat, Own::Incarnation)? + 1)?;
+        // In this order: at no moment is it both inside and alive.
+        self.board.set_phase(seat, Phase::Outside)?;
+        for which in [Own::Acquisitions, Own::Overlaps, Own::Recoveries, Own::Wrong, Own::Fallen, Own::Token]
+        {
+            self.board.set_own(seat, which, 0)?;
+        }
+        self.board.complain(seat, "")?;
+        self.board.set_fate(seat, Fate::Alive)?;
+        self.board.set_wrapper(seat, Fate::Alive)?;
+        self.is_taken[seat] = false;
+        Ok(())
+    }
+
+    fn note_complaint(&mut self, seat: usize) -> io::Result<()> {
+        let complaint = self.board.complaint(seat)?;
+        if !complaint.is_empty() && self.described.len() < DESCRIBED {
+            self.described.push(complaint);
+        }
+        Ok(())
+    }
+
+    /// Asks everybody to end, or takes that back.
+    ///
+    /// # Errors
+    ///
+    /// As [`Oracle::admit`].
+    pub fn set_closing(&self, is_closing: bool) -> io::Result<()> {
+        self.board.set_shared(Shared::Closing, u64::from(is_closing))
+    }
+
+    /// From now on whoever comes in stays until it is killed.
+    ///
+    /// # Errors
+    ///
+    /// As [`Oracle::admit`].
+    pub fn let_holders_stay(&self) -> io::Result<()> {
+        self.board.set_shared(Shared::Staying, 1)
+    }
+
+    /// Lists who is inside.
+    ///
+    /// # Errors
+    ///
+    /// As [`Oracle::admit`].
+    pub fn inside(&self) -> io::Result<Vec<Seat>> {
+        let marks = self.board.marks()?;
+        let inside = marks.iter().enumerate().filter(|(_, marks)| marks.is_inside_alive());
+        Ok(inside.map(|(seat, _)| Seat(seat)).collect())
+    }
+
+    /// Has the one at that seat ever come in?
+    ///
+    /// # Errors
+    ///
+    /// As [`Oracle::admit`].
+    pub fn has_come_in(&self, Seat(seat): Seat) -> io::Result<bool> {
+        Ok(self.board.own(seat, Own::Acquisitions)? > 0)
+    }
+
+    /// Counts up to now. What somebody is just writing may be misread; the next look has it right.
+    ///
+    /// # Errors
+    ///
+    /// As [`Oracle::admit`].
+    pub fn count(&mut self) -> io::Result<Counts> {
+        let mut counts = self.past;
+        for seat in (0..SEATS).filter(|&seat| self.is_taken[seat]) {
+            counts.add(Counts::of(&self.board, Seat(seat))?);
+        }
+        if counts.acquisitions != self.seen {
+            let now = Instant::now();
+            self.longest_gap = self.longest_gap.max(now - self.last);
+            (self.seen, self.last) = (counts.acquisitions, now);
+        }
+        Ok(counts)
+    }
+
+    /// The first complaints, in words.
+    pub fn described(&self) -> Vec<String> {
+        self.described.clone()
+    }
+
+    /// The longest time in which nobody was seen to come in, up to now.
     pub fn longest_gap(&self) -> Duration {
         self.longest_gap.max(self.last.elapsed())
     }
@@ -108,336 +251,79 @@ impl Tally {
     pub fn elapsed(&self) -> Duration {
         self.began.elapsed()
     }
-
-    fn acquired(&mut self, now: Instant) {
-        self.acquisitions += 1;
-        self.longest_gap = self.longest_gap.max(now - self.last);
-        self.last = now;
-    }
-
-    fn overlapped(&mut self, text: impl FnOnce() -> String) {
-        self.overlaps += 1;
-        if self.described.len() < DESCRIBED {
-            self.described.push(text());
-        }
-    }
-}
-
-impl Default for Oracle {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl Oracle {
-    /// Makes an oracle without contenders.
-    pub fn new() -> Self {
-        Self { members: BTreeMap::new(), next: MemberId(0), tally: Tally::new() }
-    }
-
-    /// Opens a line and returns its far end, which is to be the contender's standard input and nobody else's:
-    /// the caller must not keep a copy, or the end of file never comes.
-    ///
-    /// # Errors
-    ///
-    /// When no socket pair can be made.
-    pub fn admit(&mut self, name: impl Into<String>) -> io::Result<(MemberId, UnixStream)> {
-        let (line, far) = UnixStream::pair()?;
-        line.set_nonblocking(true)?;
-        let id = self.next;
-        self.next = MemberId(id.0 + 1);
-        self.members.insert(id, Member { name: name.into(), line, state: State::Outside });
-        Ok((id, far))
-    }
-
-    /// Gives a line another name, such as the process id that is known only after the start.
-    pub fn rename(&mut self, id: MemberId, name: impl Into<String>) {
-        if let Some(member) = self.members.get_mut(&id) {
-            member.name = name.into();
-        }
-    }
-
-    /// Waits until some line has news or the time is over, and reads every line that has.
-    /// Nobody is answered yet.
-    ///
-    /// # Errors
-    ///
-    /// When polling or reading fails, or a contender writes what is not in the protocol.
-    pub fn listen(&mut self, timeout: Duration) -> io::Result<()> {
-        for id in self.with_news(timeout)? {
-            if self.read(id)? == News::CameIn {
-                self.judge(id)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Answers all who came in, so that they go on. One that died meanwhile is found at its end of file.
-    ///
-    /// # Errors
-    ///
-    /// When a line fails for another reason.
-    pub fn answer(&mut self) -> io::Result<()> {
-        for member in self.members.values_mut() {
-            let State::Unanswered { since } = member.state else { continue };
-            match member.line.write_all(&[HEARD]) {
-                Err(error) if !is_end(&error) => return Err(error),
-                _ => member.state = State::Inside { since },
-            }
-        }
-        Ok(())
-    }
-
-    /// Reads the line of a contender that was killed *and waited for*, before anyone else is heard.
-    ///
-    /// # Errors
-    ///
-    /// As [`Oracle::listen`].
-    pub fn bury(&mut self, id: MemberId) -> io::Result<()> {
-        self.read(id).map(drop)
-    }
-
-    /// Says whether a line is still open at its far end.
-    pub fn is_open(&self, id: MemberId) -> bool {
-        self.members.contains_key(&id)
-    }
-
-    /// Lists who is inside, as far as has been heard.
-    pub fn inside(&self) -> Vec<MemberId> {
-        self.members.iter().filter(|(_, member)| member.state != State::Outside).map(|(id, _)| *id).collect()
-    }
-
-    /// Shows what has been seen so far.
-    pub fn tally(&self) -> &Tally {
-        &self.tally
-    }
-
-    fn with_news(&self, timeout: Duration) -> io::Result<Vec<MemberId>> {
-        let mut polled: Vec<_> =
-            self.members.values().map(|member| PollFd::new(&member.line, PollFlags::IN)).collect();
-        let timeout = Timespec::try_from(timeout).map_err(|_| Errno::INVAL)?;
-        match rustix::event::poll(&mut polled, Some(&timeout)) {
-            // An interrupted wait is one without news: every caller listens again until its own limit.
-            Err(Errno::INTR) => return Ok(Vec::new()),
-            other => other?,
-        };
-        let news = self.members.keys().zip(&polled).filter(|(_, polled)| !polled.revents().is_empty());
-        Ok(news.map(|(id, _)| *id).collect())
-    }
-
-    /// Reads all that one line has queued. Ends because the far end waits for an answer after each `E`.
-    fn read(&mut self, id: MemberId) -> io::Result<News> {
-        let mut news = News::Nothing;
-        let mut bytes = [0; 16];
-        while let Some(member) = self.members.get_mut(&id) {
-            let length = match member.line.read(&mut bytes) {
-                Ok(length) => length,
-                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
-                Err(error) if is_end(&error) => 0,
-                Err(error) => return Err(error),
-            };
-            if length == 0 {
-                // Came in and died at once: whether that was before or after another came in can't be told.
-                self.members.remove(&id);
-                news = News::Nothing;
-            }
-            for byte in &bytes[..length] {
-                news = self.hear(id, *byte)?;
-            }
-        }
-        Ok(news)
-    }
-
-    fn hear(&mut self, id: MemberId, byte: u8) -> io::Result<News> {
-        let Some(member) = self.members.get_mut(&id) else { return Ok(News::Nothing) };
-        match byte {
-            ENTER => {
-                let since = Instant::now();
-                member.state = State::Unanswered { since };
-                self.tally.acquired(since);
-                Ok(News::CameIn)
-            }
-            LEAVE => {
-                member.state = State::Outside;
-                Ok(News::Nothing)
-            }
-            other => Err(io::Error::new(
-                ErrorKind::InvalidData,
-                format!("{} wrote byte {other:#04x}, which is not in the protocol", member.name),
-            )),
-        }
-    }
-
-    /// Looks who else is inside now that this one has come in.
-    fn judge(&mut self, newcomer: MemberId) -> io::Result<()> {
-        for other in self.inside() {
-            if other != newcomer {
-                self.read(other)?;
-            }
-        }
-        let others: Vec<_> = self.inside().into_iter().filter(|other| *other != newcomer).collect();
-        if others.is_empty() {
-            return Ok(());
-        }
-        let (members, elapsed) = (&self.members, self.tally.elapsed());
-        self.tally.overlapped(|| {
-            let others: Vec<_> =
-                others.iter().filter_map(|id| members.get(id)).map(Member::describe).collect();
-            let newcomer = members.get(&newcomer).map_or("?", |member| &member.name);
-            format!("after {elapsed:.3?}: {newcomer} came in beside {}", others.join(", "))
-        });
-        Ok(())
-    }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum News {
-    Nothing,
-    CameIn,
-}
-
-impl Member {
-    fn describe(&self) -> String {
-        match self.state {
-            State::Outside => self.name.clone(),
-            State::Unanswered { since } | State::Inside { since } => {
-                format!("{} (inside for {:.3?})", self.name, since.elapsed())
-            }
-        }
-    }
-}
-
-/// A far end that is closed with our answer unread resets the line instead of ending it.
-fn is_end(error: &io::Error) -> bool {
-    matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::contender::Line;
 
-    /// An oracle and the far ends of two lines, played by the test itself.
-    fn two() -> (Oracle, [(MemberId, UnixStream); 2]) {
-        let mut oracle = Oracle::new();
-        let a = oracle.admit("a").expect("socket pair");
-        let b = oracle.admit("b").expect("socket pair");
-        (oracle, [a, b])
+    fn admit(oracle: &mut Oracle) -> (Seat, Line) {
+        let seat = oracle.admit(&mut Command::new("true")).expect("a board").expect("a seat");
+        let Seat(index) = seat;
+        (seat, Line::at(oracle.board.again(), index).expect("a board"))
     }
 
-    fn say(mut far: &UnixStream, byte: u8) {
-        far.write_all(&[byte]).expect("the oracle's end is open");
+    fn two() -> (Oracle, [(Seat, Line); 2]) {
+        let mut oracle = Oracle::new().expect("memory");
+        let both = [admit(&mut oracle), admit(&mut oracle)];
+        (oracle, both)
     }
 
-    fn listen(oracle: &mut Oracle) {
-        oracle.listen(Duration::ZERO).expect("listening");
-        oracle.answer().expect("answering");
+    fn overlaps(oracle: &mut Oracle) -> u64 {
+        oracle.count().expect("a board").overlaps
     }
 
     #[test]
-    fn two_inside_are_counted_and_described() {
+    fn one_after_the_other_is_no_overlap() {
         let (mut oracle, [(_, a), (_, b)]) = two();
-        say(&a, ENTER);
-        listen(&mut oracle);
-        say(&b, ENTER);
-        listen(&mut oracle);
-        assert_eq!(oracle.tally().acquisitions, 2);
-        assert_eq!(oracle.tally().overlaps, 1);
-        assert!(oracle.tally().described[0].contains("b came in beside a"), "{:?}", oracle.tally());
+        a.enter().expect("in");
+        a.leave().expect("out");
+        b.enter().expect("in");
+        assert_eq!((overlaps(&mut oracle), oracle.count().expect("a board").acquisitions), (0, 2));
     }
 
     #[test]
-    fn two_that_come_in_within_one_round_are_counted_once() {
-        let (mut oracle, [(_, a), (_, b)]) = two();
-        say(&a, ENTER);
-        say(&b, ENTER);
-        listen(&mut oracle);
-        assert_eq!(oracle.tally().overlaps, 1);
+    fn two_inside_at_once_are_counted_and_described_even_when_the_seats_are_empty_again() {
+        let (mut oracle, [(first, a), (second, b)]) = two();
+        a.enter().expect("in");
+        b.enter().expect("in");
+        assert_eq!(overlaps(&mut oracle), 1);
+        for seat in [first, second] {
+            oracle.vacate(seat).expect("a board");
+        }
+        assert_eq!((overlaps(&mut oracle), oracle.described().len()), (1, 1));
     }
 
     #[test]
-    fn one_that_died_inside_is_not_an_overlap_for_the_next() {
-        let (mut oracle, [(id, a), (_, b)]) = two();
-        say(&a, ENTER);
-        listen(&mut oracle);
-        drop(a);
-        say(&b, ENTER);
-        listen(&mut oracle);
-        assert_eq!(oracle.tally().overlaps, 0);
-        assert!(!oracle.is_open(id));
+    fn one_that_is_about_to_be_killed_inside_is_not_an_overlap_for_the_next() {
+        let (mut oracle, [(seat, a), (_, b)]) = two();
+        a.enter().expect("in");
+        assert_eq!(oracle.inside().expect("a board"), [seat]);
+        oracle.doom(seat).expect("a board");
+        b.enter().expect("in");
+        assert_eq!(overlaps(&mut oracle), 0);
     }
 
     #[test]
-    fn one_that_died_with_the_answer_unread_is_out() {
-        let (mut oracle, [(id, a), (_, b)]) = two();
-        say(&a, ENTER);
-        listen(&mut oracle);
-        drop(a);
-        oracle.bury(id).expect("a reset line is an ended one");
-        say(&b, ENTER);
-        listen(&mut oracle);
-        assert!(!oracle.is_open(id));
-        assert_eq!(oracle.tally().overlaps, 0);
+    fn one_whose_wrapper_is_killed_is_still_inside() {
+        let (mut oracle, [(seat, a), (_, b)]) = two();
+        a.enter().expect("in");
+        oracle.set_wrapper(seat, Fate::Doomed).expect("a board");
+        oracle.set_wrapper(seat, Fate::Dead).expect("a board");
+        b.enter().expect("in");
+        assert_eq!(overlaps(&mut oracle), 1);
     }
 
     #[test]
-    fn a_line_that_a_child_inherited_keeps_the_dead_one_inside() {
-        let (mut oracle, [(id, a), (_, b)]) = two();
-        say(&a, ENTER);
-        listen(&mut oracle);
-        let inherited = a.try_clone().expect("duplicate");
-        drop(a);
-        oracle.bury(id).expect("reading");
-        say(&b, ENTER);
-        listen(&mut oracle);
-        assert_eq!(oracle.tally().overlaps, 1);
-        drop(inherited);
-    }
-
-    #[test]
-    fn leaving_that_was_queued_first_counts_first_even_when_read_last() {
-        let (mut oracle, [(_, a), (_, b)]) = two();
-        say(&b, ENTER);
-        listen(&mut oracle);
-        // Line `a` is older and read first; what B said before A came in is looked at all the same.
-        say(&b, LEAVE);
-        say(&a, ENTER);
-        listen(&mut oracle);
-        assert_eq!(oracle.tally().overlaps, 0);
-        assert_eq!(oracle.inside().len(), 1);
-    }
-
-    #[test]
-    fn one_that_left_and_came_back_beside_another_is_counted() {
-        let (mut oracle, [(_, a), (_, b)]) = two();
-        say(&b, ENTER);
-        listen(&mut oracle);
-        say(&a, ENTER);
-        say(&b, LEAVE);
-        say(&b, ENTER);
-        listen(&mut oracle);
-        assert_eq!(oracle.tally().acquisitions, 3);
-        assert_eq!(oracle.tally().overlaps, 1);
-    }
-
-    #[test]
-    fn nobody_is_answered_before_the_round_is_over() {
-        let (mut oracle, [(_, a), _]) = two();
-        a.set_nonblocking(true).expect("set");
-        say(&a, ENTER);
-        oracle.listen(Duration::ZERO).expect("listening");
-        let early = (&a).read(&mut [0]).map_err(|error| error.kind());
-        oracle.answer().expect("answering");
-        let mut answer = [0];
-        (&a).read_exact(&mut answer).expect("answered");
-        assert_eq!((early, answer), (Err(ErrorKind::WouldBlock), [HEARD]));
-    }
-
-    #[test]
-    fn a_byte_outside_the_protocol_is_refused() {
-        let (mut oracle, [(_, a), _]) = two();
-        say(&a, b'?');
-        let error = oracle.listen(Duration::ZERO).expect_err("refused");
-        assert_eq!(error.kind(), ErrorKind::InvalidData);
-        assert!(error.to_string().starts_with("a wrote byte 0x3f"), "{error}");
+    fn a_seat_that_is_taken_anew_begins_outside_with_nothing_counted() {
+        let (mut oracle, [(seat, a), (_, b)]) = two();
+        a.enter().expect("in");
+        oracle.doom(seat).expect("a board");
+        oracle.vacate(seat).expect("a board");
+        assert_eq!(admit(&mut oracle).0, seat);
+        b.enter().expect("in");
+        assert_eq!(overlaps(&mut oracle), 0);
+        assert_eq!(oracle.count().expect("a board").acquisitions, 2);
     }
 }

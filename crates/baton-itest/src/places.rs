@@ -13,7 +13,7 @@ use std::fmt::Display;
 use std::fs::File;
 use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
@@ -22,8 +22,9 @@ use tempfile::TempDir;
 const TMPFS: FsWord = 0x0102_1994;
 /// Room for an image and for what tests write; tmpfs takes memory only as it fills.
 const SCRATCH_SIZE: &str = "size=256m,mode=0755";
-/// Large enough for a journal, small enough to be made in a moment.
+/// Large enough for a journal, small enough to be made in a moment; the second for those that are not made any smaller.
 const IMAGE_SIZE: u64 = 64 << 20;
+const LARGE_IMAGE_SIZE: u64 = 320 << 20;
 
 /// Far longer than any child takes to execute its program.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -163,8 +164,9 @@ pub fn on_loop_image<T: Send>(kind: &str, f: impl FnOnce(&Path) -> T + Send) -> 
     in_scratch(|scratch| {
         let (image, root) = (scratch.join("image"), scratch.join("root"));
         std::fs::create_dir(&root).map_err(because("no directory to mount on"))?;
+        let size = if matches!(kind, "xfs" | "btrfs") { LARGE_IMAGE_SIZE } else { IMAGE_SIZE };
         File::create_new(&image)
-            .and_then(|file| file.set_len(IMAGE_SIZE))
+            .and_then(|file| file.set_len(size))
             .map_err(because("no file for the image"))?;
         run(Command::new(format!("mkfs.{kind}")).arg("-q").arg(&image))?;
         // A loop device that `mount` attaches is detached with the last mount of it.
@@ -194,6 +196,52 @@ pub fn on_mounted<T: Send>(
         mount(kind, &root, options)?;
         Ok(f(&root))
     })
+}
+
+/// Runs `f` on the root of a FUSE filesystem whose files are on a tmpfs, served by the program `fuse-overlayfs`, which can exchange
+/// names, as few of its kind can; only `f`'s thread and its children see it.
+///
+/// # Errors
+///
+/// The reason why there can be none, such as the lack of privileges or of that program. `f` did not run then.
+///
+/// # Panics
+///
+/// When `f` does.
+pub fn on_fuse<T: Send>(f: impl FnOnce(&Path) -> T + Send) -> Result<T, String> {
+    in_scratch(|scratch| {
+        let [lower, upper, work, root] = ["lower", "upper", "work", "root"].map(|name| scratch.join(name));
+        for directory in [&lower, &upper, &work, &root] {
+            std::fs::create_dir(directory).map_err(because("no directory to mount on"))?;
+        }
+        let options =
+            format!("lowerdir={},upperdir={},workdir={}", lower.display(), upper.display(), work.display());
+        let mut command = Command::new("fuse-overlayfs");
+        command.args(["-f", "-o", &options]).arg(&root).stdin(Stdio::null()).stderr(Stdio::null());
+        let before = rustix::fs::stat(&root).map_err(because("no directory"))?.st_dev;
+        let server = command.spawn().map_err(because("`fuse-overlayfs` can't be started"))?;
+        let mut server = Server(server);
+        let limit = Instant::now() + LIMIT;
+        while rustix::fs::stat(&root).is_ok_and(|now| now.st_dev == before) {
+            let has_ended = server.0.try_wait().map_err(because("`fuse-overlayfs` can't be waited for"))?;
+            if has_ended.is_some() || Instant::now() > limit {
+                return Err(format!("`fuse-overlayfs` has mounted nothing ({has_ended:?})"));
+            }
+            thread::yield_now();
+        }
+        Ok(f(&root))
+    })
+}
+
+/// Serves a mounted filesystem for as long as the value lives.
+struct Server(Child);
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // Both fail only for one that has been reaped.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 /// Runs `f` on an empty tmpfs in a mount namespace of its own.

@@ -178,6 +178,26 @@ impl Puppet {
         self.child.wait().expect("reaped");
     }
 
+    /// Kills it without waiting for its end.
+    ///
+    /// # Panics
+    ///
+    /// When that is not possible.
+    pub fn begin_to_kill(&self) {
+        kill_process(Pid::from_child(&self.child), Signal::KILL).expect("it is not reaped yet");
+    }
+
+    /// Stops it, and waits until it has stopped.
+    ///
+    /// # Panics
+    ///
+    /// When it answers instead.
+    #[track_caller]
+    pub fn stop(&self) {
+        kill_process(Pid::from_child(&self.child), Signal::STOP).expect("it is not reaped yet");
+        self.stopped();
+    }
+
     /// Kills it, and waits until it is a zombie, which it stays until the value goes.
     ///
     /// # Panics

@@ -102,6 +102,23 @@ pub struct Observation {
     /// The processes that hold its kernel locks, as far as they can be seen from here. Empty where a busy lock was only
     /// tried, not observed.
     pub processes: Vec<Process>,
+    /// Those who wait for it, in the order in which they get it, as their tickets name them; `started` is since when. Empty where the
+    /// lock was not observed. Clients of `flock`, and waiters who could get no ticket, are not among them.
+    pub queue: Vec<Record>,
+    /// The place in the queue of the one that has asked; `None` if it does not wait.
+    pub place: Option<Place>,
+    /// Why the one that has asked has no place in the queue, if it waits without one: it comes in between.
+    pub queueless: Option<String>,
+}
+
+/// A place in the queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Place {
+    /// The first one's is 1.
+    pub number: usize,
+    /// How many wait.
+    pub of: usize,
 }
 
 impl Observation {
@@ -201,6 +218,15 @@ impl Observation {
         }
     }
 
+    /// The place in the queue of the one that has asked, as a sentence goes on with it; empty if it does not wait.
+    pub fn place_in_words(&self) -> String {
+        match (self.place, &self.queueless) {
+            (Some(Place { number, of }), _) => format!("; number {number} of {of} who wait"),
+            (None, Some(reason)) => format!("; waits without a place in the queue ({reason})"),
+            (None, None) => String::new(),
+        }
+    }
+
     fn naming_flag(&self) -> &'static str {
         match self.naming {
             Naming::Record => "",
@@ -292,7 +318,17 @@ mod tests {
             _ => None,
         };
         let path = PathBuf::from("/run/a.lock");
-        Observation { path, naming: Naming::Record, state, record, processes: Vec::new() }
+        let (processes, queue) = (Vec::new(), Vec::new());
+        Observation {
+            path,
+            naming: Naming::Record,
+            state,
+            record,
+            processes,
+            queue,
+            place: None,
+            queueless: None,
+        }
     }
 
     const HOSTILE: &str = r#"{"pid": 7, "startedAt": "2026-01-31T09:30:00.000Z", "command": "a\u001b[2J\nbaton: forged",

@@ -144,6 +144,12 @@ impl Error {
         }
     }
 
+    /// The text with its cause.
+    pub(crate) fn in_one_line(&self) -> String {
+        let cause = std::error::Error::source(self).map(|cause| format!(": {cause}")).unwrap_or_default();
+        format!("{self}{cause}")
+    }
+
     /// An error of a system call on `path`; those that mean that a lock can't be had there get their own variant.
     pub(crate) fn io(action: &'static str, path: &Path, errno: Errno) -> Self {
         let (path, source) = (path.to_owned(), io::Error::from(errno));

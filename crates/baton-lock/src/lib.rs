@@ -29,11 +29,11 @@ pub mod start;
 pub mod state_dir;
 mod sys;
 
-pub use diagnosis::{AncestorState, Observation, State};
+pub use diagnosis::{AncestorState, Observation, Place, State};
 pub use error::{Error, ErrorKind};
 pub use lock::{
-    Attempt, Broken, Ending, Held, Integrity, Kept, Lock, Malformed, Naming, Options, Outcome, Pruned,
-    Pruning,
+    Attempt, Broken, Cancel, Ending, Held, Identity, Integrity, Kept, Lock, Malformed, Naming, Options,
+    Outcome, Pruned, Pruning,
 };
 pub use processes::Process;
 pub use record::{Details, Record};

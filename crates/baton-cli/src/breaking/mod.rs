@@ -1,6 +1,6 @@
 //! `baton break`: ends the holder that a token names, and says what came of it.
 //!
-//! What is done to whom is decided by the library; here it is told, and noted in the [`audit`].
+//! What is done to whom is decided by the library; here it is told, and noted in the audit.
 
 mod audit;
 

@@ -29,11 +29,13 @@ impl Closing {
     }
 
     /// Waits until the last copy of the write end is closed.
-    pub(super) fn wait(self, lock: &Lock, notices: Notices) {
+    pub(super) fn wait(self, locks: &[Lock], notices: Notices) {
         let Self { mut ours, theirs } = self;
         drop(theirs);
         if is_open(&ours) {
-            tell(lock, notices);
+            for lock in locks {
+                tell(lock, notices);
+            }
         }
         // Somebody may write to it, which means nothing. An error means that nobody can be waited for any more.
         let _ = io::copy(&mut ours.by_ref(), &mut io::sink());

@@ -9,7 +9,7 @@ use std::io;
 use std::os::unix::process::CommandExt as _;
 use std::process::Command;
 
-use baton_lock::{Held, Integrity, Lock, Outcome, escape};
+use baton_lock::{Held, Integrity, Outcome, escape};
 use nix::sys::signal::Signal;
 use rustix::io::Errno;
 use rustix::process::Pid;
@@ -17,6 +17,7 @@ use rustix::process::Pid;
 use super::closing::Closing;
 use super::job::{self, Ended};
 use super::report::{Became, Story};
+use super::several::Holds;
 use super::signals::Caught;
 use super::spawn::spawn;
 use crate::args::RunArgs;
@@ -25,34 +26,39 @@ use crate::notice::{self, Notices};
 use crate::{exit, json};
 
 /// Does all of it; gives back the exit code.
-pub(super) fn run(lock: &Lock, held: Held, args: &RunArgs, story: &mut Story) -> Result<u8, Failure> {
+pub(super) fn run(holds: Holds, args: &RunArgs, story: &mut Story) -> Result<u8, Failure> {
     let notices = Notices::unless(args.waiting.quiet);
-    story.held(&held);
-    tell(&held, notices);
+    story.held(&holds);
+    holds.held.iter().for_each(|held| tell(held, notices));
     let caught = match Caught::now() {
         Ok(caught) => caught,
-        Err(error) => return Err(undone(held, trouble("catch signals", &error))),
+        Err(error) => return Err(undone(holds, trouble("catch signals", &error))),
     };
     // Nothing was started yet: what would have ended us does.
     if let Ok(Some(signal)) = caught.ending() {
-        held.undo();
+        holds.each(Held::undo);
         story.became = Became::Interrupted;
-        notices.say(&format!("{signal} came before the job was started, so that it was not run"), None);
-        return Ok(exit::of_signal(signal as i32));
+        return Ok(interrupted(signal, notices));
     }
-    if let (Outcome::Recovered(_), Some(cleanup)) = (held.outcome(), &args.on_recovered) {
-        let ended = clean_up(&held, cleanup, args, &caught);
+    if let (Outcome::Recovered(_), Some(cleanup)) = (holds.first().outcome(), &args.on_recovered) {
+        let ended = clean_up(&holds, cleanup, args, &caught);
         if !matches!(ended, Ok(Ended::Code(0))) {
-            return Ok(recovery_failed(held, ended, story));
+            return Ok(recovery_failed(holds, ended, story));
         }
         story.recovery = ended.ok();
     }
     if args.exec {
         // The job starts with the signals as we got them.
         drop(caught);
-        return Err(replace(held, args));
+        return Err(replace(holds, args));
     }
-    run_job(lock, held, args, caught, story)
+    run_job(holds, args, caught, story)
+}
+
+/// Says that a signal came before the job was started, and how that ends.
+pub(super) fn interrupted(signal: Signal, notices: Notices) -> u8 {
+    notices.say(&format!("{signal} came before the job was started, so that it was not run"), None);
+    exit::of_signal(signal as i32)
 }
 
 /// Says from whom the lock was recovered, and what it lacks.
@@ -77,15 +83,16 @@ pub(crate) fn tell(held: &Held, notices: Notices) {
 }
 
 /// Runs the clean-up after a dead holder.
-fn clean_up(held: &Held, cleanup: &OsStr, args: &RunArgs, caught: &Caught) -> io::Result<Ended> {
+fn clean_up(holds: &Holds, cleanup: &OsStr, args: &RunArgs, caught: &Caught) -> io::Result<Ended> {
     let mut command = Command::new("/bin/sh");
     command.arg("-c").arg(cleanup);
-    let job = start(&mut command, held, args)?;
+    let job = start(&mut command, holds, args)?;
     job::conduct(job, caught)
 }
 
-fn recovery_failed(held: Held, ended: io::Result<Ended>, story: &mut Story) -> u8 {
-    held.abandon();
+fn recovery_failed(holds: Holds, ended: io::Result<Ended>, story: &mut Story) -> u8 {
+    // Those that were got from nobody are as they were.
+    holds.each(|held| if *held.outcome() == Outcome::Fresh { held.undo() } else { held.abandon() });
     story.became = Became::RecoveryFailed;
     let (how, code) = match &ended {
         Ok(ended) => (how(*ended), code_of(*ended)),
@@ -106,20 +113,32 @@ fn recovery_failed(held: Held, ended: io::Result<Ended>, story: &mut Story) -> u
 }
 
 /// Starts a command that knows about the lock and inherits it, unless it must not.
-fn start(command: &mut Command, held: &Held, args: &RunArgs) -> io::Result<Pid> {
-    introduce(command, held);
-    let inherited = if args.close { Vec::new() } else { held.descriptors() };
+fn start(command: &mut Command, holds: &Holds, args: &RunArgs) -> io::Result<Pid> {
+    introduce_all(command, holds);
+    let inherited =
+        if args.close { Vec::new() } else { holds.held.iter().flat_map(Held::descriptors).collect() };
     match spawn(command, &inherited) {
         // A script without a `#!` line is the shell's, as when a shell starts it; the standard library does that.
         Err(error) if Errno::from_io_error(&error) == Some(Errno::NOEXEC) => {}
         started => return started,
     }
     if !args.close {
-        held.hand_to(command);
+        holds.held.iter().for_each(|held| held.hand_to(command));
     }
     // Those that are caught here are blocked for that.
     baton_lock::start::with_no_signal_blocked(command);
     Ok(Pid::from_child(&command.spawn()?))
+}
+
+/// Tells the command about the locks: about one of them as if it were the only one, and about all of them, if there are more.
+fn introduce_all(command: &mut Command, holds: &Holds) {
+    introduce(command, holds.first());
+    if holds.held.len() > 1 {
+        let all: Vec<_> = holds.held.iter().map(json::held).collect();
+        command.env("BATON_LOCKS", serde_json::Value::from(all).to_string());
+    } else {
+        command.env_remove("BATON_LOCKS");
+    }
 }
 
 /// Tells the command about the lock by its environment.
@@ -135,12 +154,12 @@ pub(crate) fn introduce(command: &mut Command, held: &Held) {
 }
 
 /// Replaces this process by the job; comes back only if that fails.
-fn replace(held: Held, args: &RunArgs) -> Failure {
+fn replace(holds: Holds, args: &RunArgs) -> Failure {
     let mut command = job_command(args);
-    introduce(&mut command, &held);
-    held.hand_to(&mut command);
+    introduce_all(&mut command, &holds);
+    holds.held.iter().for_each(|held| held.hand_to(&mut command));
     let error = command.exec();
-    undone(held, cannot_start(&args.command[0], &error))
+    undone(holds, cannot_start(&args.command[0], &error))
 }
 
 fn job_command(args: &RunArgs) -> Command {
@@ -150,30 +169,24 @@ fn job_command(args: &RunArgs) -> Command {
     command
 }
 
-fn run_job(
-    lock: &Lock,
-    held: Held,
-    args: &RunArgs,
-    caught: Caught,
-    story: &mut Story,
-) -> Result<u8, Failure> {
+fn run_job(holds: Holds, args: &RunArgs, caught: Caught, story: &mut Story) -> Result<u8, Failure> {
     let closing = match args.until_closed.then(Closing::new).transpose() {
         Ok(closing) => closing,
-        Err(error) => return Err(undone(held, trouble("make a pipe", &error))),
+        Err(error) => return Err(undone(holds, trouble("make a pipe", &error))),
     };
-    let job = match start(&mut job_command(args), &held, args) {
+    let job = match start(&mut job_command(args), &holds, args) {
         Ok(job) => job,
         Err(error) => {
             story.became = Became::NotStarted;
-            return Err(undone(held, cannot_start(&args.command[0], &error)));
+            return Err(undone(holds, cannot_start(&args.command[0], &error)));
         }
     };
     story.became = Became::Ran;
     let ended = match job::conduct(job, &caught) {
         Ok(ended) => ended,
         Err(error) => {
-            // It may run on; it has the lock.
-            std::mem::forget(held);
+            // It may run on; it has the locks.
+            std::mem::forget(holds);
             return Err(trouble("wait for the job", &error));
         }
     };
@@ -181,17 +194,48 @@ fn run_job(
     // From here on signals end this process as usual; what still has the lock then keeps it.
     drop(caught);
     if let Some(closing) = closing {
-        closing.wait(lock, Notices::unless(args.waiting.quiet));
+        closing.wait(&holds.locks, Notices::unless(args.waiting.quiet));
     }
-    Ok(finish(held, ended, story))
+    Ok(finish(holds, ended, story))
 }
 
-/// Ends the hold after the job, says what became of it, and gives back the exit code.
-fn finish(held: Held, ended: Ended, story: &mut Story) -> u8 {
-    let lock = escape::path(held.path());
+/// Ends the holds after the job, says what became of them, and gives back the exit code.
+fn finish(holds: Holds, ended: Ended, story: &mut Story) -> u8 {
     // It is told at the end only: nothing watches the files meanwhile.
-    let integrity = held.verify().unwrap_or(Integrity::Intact);
-    match &integrity {
+    let integrities: Vec<_> =
+        holds.held.iter().map(|held| held.verify().unwrap_or(Integrity::Intact)).collect();
+    for (held, integrity) in holds.held.iter().zip(&integrities) {
+        tell_integrity(held, integrity);
+    }
+    let is_lost = |integrity: &Integrity| matches!(integrity, Integrity::Lost(_));
+    let is_any_lost = integrities.iter().any(is_lost);
+    story.integrity = integrities.into_iter().max_by_key(badness);
+    match ended {
+        Ended::Code(_) => holds.each(|held| {
+            if let Err(error) = held.release() {
+                let failure = Failure::from(error);
+                notice::warning(&format!("{}; the next runner is told *recovered*", failure.message));
+            }
+        }),
+        Ended::Signal(_) => {
+            holds.each(Held::abandon);
+            notice::warning(&format!("the job {}; the next runner is told *recovered*", how(ended)));
+        }
+    }
+    if is_any_lost && ended == Ended::Code(0) { exit::LOST } else { code_of(ended) }
+}
+
+fn badness(integrity: &Integrity) -> u8 {
+    match integrity {
+        Integrity::Intact => 0,
+        Integrity::Damaged(_) => 1,
+        Integrity::Lost(_) => 2,
+    }
+}
+
+fn tell_integrity(held: &Held, integrity: &Integrity) {
+    let lock = escape::path(held.path());
+    match integrity {
         Integrity::Intact => {}
         Integrity::Damaged(what) => {
             notice::warning(&format!("{lock} was damaged while the job ran, and stayed exclusive: {what}"));
@@ -202,21 +246,6 @@ fn finish(held: Held, ended: Ended, story: &mut Story) -> u8 {
             ));
         }
     }
-    let is_lost = matches!(integrity, Integrity::Lost(_));
-    story.integrity = Some(integrity);
-    match ended {
-        Ended::Code(_) => {
-            if let Err(error) = held.release() {
-                let failure = Failure::from(error);
-                notice::warning(&format!("{}; the next runner is told *recovered*", failure.message));
-            }
-        }
-        Ended::Signal(_) => {
-            held.abandon();
-            notice::warning(&format!("the job {}; the next runner is told *recovered*", how(ended)));
-        }
-    }
-    if is_lost && ended == Ended::Code(0) { exit::LOST } else { code_of(ended) }
 }
 
 fn code_of(ended: Ended) -> u8 {
@@ -236,9 +265,9 @@ pub(crate) fn how(ended: Ended) -> String {
     }
 }
 
-/// Ends a hold under which nothing was run.
-fn undone(held: Held, failure: Failure) -> Failure {
-    held.undo();
+/// Ends holds under which nothing was run.
+fn undone(holds: Holds, failure: Failure) -> Failure {
+    holds.each(Held::undo);
     failure
 }
 
@@ -260,6 +289,6 @@ fn cannot_start(program: &OsStr, error: &io::Error) -> Failure {
     }
 }
 
-fn trouble(what: &str, error: &io::Error) -> Failure {
+pub(super) fn trouble(what: &str, error: &io::Error) -> Failure {
     Failure { code: exit::BUG, message: format!("cannot {what}: {error}"), hint: None }
 }

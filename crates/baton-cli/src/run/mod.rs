@@ -3,6 +3,7 @@
 //! | module | what |
 //! |---|---|
 //! | `waiting` | asking for the lock, and saying whom for |
+//! | `several` | asking for more than one |
 //! | `signals`, `job` | the job while it runs |
 //! | `holding` | what is done under the lock, in its order, and how the hold ends |
 //! | `closing` | waiting for what the job left behind |
@@ -12,10 +13,12 @@ mod closing;
 pub(crate) mod holding;
 pub(crate) mod job;
 mod report;
+mod several;
 pub(crate) mod signals;
 mod spawn;
 pub mod waiting;
 
+use std::ffi::OsString;
 use std::time::Instant;
 
 use baton_lock::Observation;
@@ -25,6 +28,7 @@ use crate::failure::Failure;
 use crate::notice::Notices;
 use crate::{exit, lock_argument, notice};
 use report::{Became, Report, Story};
+use several::Several;
 use waiting::{Answer, Limit};
 
 /// Runs the command; gives back the exit code.
@@ -53,14 +57,17 @@ fn told(failure: &Failure) -> u8 {
 
 fn perform(args: &RunArgs, story: &mut Story) -> Result<u8, Failure> {
     let argv: Vec<String> = args.command.iter().map(|word| word.to_string_lossy().into_owned()).collect();
-    let lock = lock_argument::to_acquire(&args.lock, |options| {
-        let options = options.command(&argv).ends_by_exec(args.exec);
-        args.purpose.iter().fold(options, baton_lock::Options::purpose)
-    })?;
-    story.about(&lock);
+    let open = |lock: &OsString| {
+        lock_argument::to_acquire(lock, &args.kind, |options| {
+            let options = options.command(&argv).ends_by_exec(args.exec);
+            args.purpose.iter().fold(options, baton_lock::Options::purpose)
+        })
+    };
+    let locks = args.locks.iter().map(open).collect::<Result<Vec<_>, _>>()?;
+    story.about(&locks);
     let notices = Notices::unless(args.waiting.quiet);
     let started = Instant::now();
-    let answer = waiting::acquire(&lock, Limit::of(&args.waiting), notices)?;
+    let answer = several::acquire(&locks, Limit::of(&args.waiting), notices)?;
     story.waited = started.elapsed();
     let busy_code = args.waiting.busy_code.unwrap_or(exit::BUSY);
     let mut busy = |became, seen: &Observation| {
@@ -69,19 +76,24 @@ fn perform(args: &RunArgs, story: &mut Story) -> Result<u8, Failure> {
         busy_code
     };
     match answer {
-        Answer::Held(held) => holding::run(&lock, held, args, story),
-        Answer::Busy(seen) => {
+        Several::Held(holds) => holding::run(holds, args, story),
+        Several::Interrupted(signal) => {
+            story.became = Became::Interrupted;
+            Ok(holding::interrupted(signal, notices))
+        }
+        Several::Not(Answer::Busy(seen)) => {
             waiting::tell_busy(&seen, None, notices);
             Ok(busy(Became::Busy, &seen))
         }
-        Answer::TimedOut(seen) => {
+        Several::Not(Answer::TimedOut(seen)) => {
             let code = busy(Became::TimedOut, &seen);
             waiting::tell_busy(&seen, Some(story.waited), notices);
             Ok(code)
         }
-        Answer::HeldByOwnAncestor(seen, pid) => {
+        Several::Not(Answer::HeldByOwnAncestor(seen, pid)) => {
             waiting::tell_deadlock(&seen, pid, notices);
             Ok(busy(Became::HeldByOwnAncestor, &seen))
         }
+        Several::Not(Answer::Held(_)) => unreachable!("what is held is among the holds"),
     }
 }

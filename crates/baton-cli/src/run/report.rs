@@ -8,10 +8,11 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use baton_lock::{Held, Integrity, Lock, Observation, Outcome};
+use baton_lock::{Integrity, Lock, Observation};
 use serde_json::{Map, Value, json};
 
 use super::job::Ended;
+use super::several::Holds;
 use crate::failure::Failure;
 use crate::{exit, json};
 
@@ -102,22 +103,22 @@ pub(super) struct Story {
 }
 
 impl Story {
-    /// Notes which lock it is about.
-    pub(super) fn about(&mut self, lock: &Lock) {
-        self.lock.insert("lock".into(), lock.path().to_string_lossy().into());
-        self.lock.insert("naming".into(), lock.naming().name().into());
+    /// Notes which locks it is about.
+    pub(super) fn about(&mut self, locks: &[Lock]) {
+        let about =
+            |lock: &Lock| json!({ "lock": lock.path().to_string_lossy(), "naming": lock.naming().name() });
+        self.lock.extend(members(about(&locks[0])));
+        if locks.len() > 1 {
+            self.lock.insert("locks".into(), locks.iter().map(about).collect());
+        }
     }
 
-    /// Notes how the lock was got.
-    pub(super) fn held(&mut self, held: &Held) {
-        let previous = match held.outcome() {
-            Outcome::Recovered(previous) => previous.as_deref().map(json::record),
-            Outcome::Fresh => None,
-        };
-        self.lock.insert("outcome".into(), json::outcome(held.outcome()).into());
-        self.lock.insert("token".into(), held.token().into());
-        self.lock.insert("previous".into(), previous.into());
-        self.lock.insert("recordless".into(), held.recordless().into());
+    /// Notes how they were got.
+    pub(super) fn held(&mut self, holds: &Holds) {
+        self.lock.extend(members(json::held(holds.first())));
+        if holds.held.len() > 1 {
+            self.lock.insert("locks".into(), holds.held.iter().map(json::held).collect());
+        }
     }
 
     /// Notes who was in the way.
@@ -140,6 +141,13 @@ impl Story {
         let rest = rest.as_object().cloned().unwrap_or_default();
         members.for_each(|report| report.extend(self.lock.clone().into_iter().chain(rest.clone())));
         report
+    }
+}
+
+fn members(value: Value) -> Map<String, Value> {
+    match value {
+        Value::Object(members) => members,
+        _ => Map::new(),
     }
 }
 

@@ -9,7 +9,7 @@
 //! few.
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 use nix::sys::signal::{SigSet, Signal};
@@ -64,6 +64,29 @@ impl Caught {
         set.thread_block()?;
         let source = SignalFd::with_flags(&set, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
         Ok(Self { source, before })
+    }
+
+    /// Catches those that end this process, and no others.
+    ///
+    /// # Errors
+    ///
+    /// If there is no descriptor to be had.
+    pub(crate) fn ending_ones() -> io::Result<Self> {
+        let mut set = SigSet::empty();
+        ENDING.into_iter().filter(|signal| !is_ignored(*signal)).for_each(|signal| set.add(signal));
+        let before = SigSet::thread_get_mask()?;
+        set.thread_block()?;
+        let source = SignalFd::with_flags(&set, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
+        Ok(Self { source, before })
+    }
+
+    /// What is readable once a signal has arrived.
+    ///
+    /// # Errors
+    ///
+    /// If there is no descriptor to be had.
+    pub(crate) fn descriptor(&self) -> io::Result<OwnedFd> {
+        self.source.as_fd().try_clone_to_owned()
     }
 
     /// The next signal, if one has arrived.

@@ -6,7 +6,7 @@ use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use baton_lock::{Attempt, Held, Lock, Observation, clock};
+use baton_lock::{Attempt, Cancel, Held, Lock, Observation, clock};
 
 use crate::args::WaitingArgs;
 use crate::failure::Failure;
@@ -35,12 +35,11 @@ impl Limit {
         }
     }
 
-    /// How much is left of it; `None` if it has no end.
-    pub fn left(self) -> Option<Duration> {
+    /// When it ends; `None` if it has no end, or there is nothing to wait for.
+    pub fn deadline(self) -> Option<Instant> {
         match self {
-            Self::Now => Some(Duration::ZERO),
-            Self::At(deadline) => Some(deadline.saturating_duration_since(Instant::now())),
-            Self::Never => None,
+            Self::At(deadline) => Some(deadline),
+            Self::Now | Self::Never => None,
         }
     }
 }
@@ -59,6 +58,16 @@ pub(crate) enum Answer {
 
 /// Acquires a lock within the limit, and says whom it waits for.
 pub(crate) fn acquire(lock: &Lock, limit: Limit, notices: Notices) -> Result<Answer, Failure> {
+    acquire_unless(lock, limit, notices, None)
+}
+
+/// The same, given up if that happens: then it has timed out.
+pub(crate) fn acquire_unless(
+    lock: &Lock,
+    limit: Limit,
+    notices: Notices,
+    cancel: Option<&Cancel>,
+) -> Result<Answer, Failure> {
     let mut ticker = None;
     let mut own_ancestor = None;
     let mut on_busy = |seen: &Observation| {
@@ -66,16 +75,20 @@ pub(crate) fn acquire(lock: &Lock, limit: Limit, notices: Notices) -> Result<Ans
         if own_ancestor.is_some() {
             return ControlFlow::Break(());
         }
+        if notices == Notices::Silenced {
+            return ControlFlow::Continue(());
+        }
+        let place = seen.place_in_words();
         // The record names who acquired it; the process table also knows who has it now.
         let seen = lock.observe().ok().filter(|seen| !seen.is_obtainable()).unwrap_or_else(|| seen.clone());
-        notices.say(&format!("waiting: {}", seen.reason()), None);
+        notices.say(&format!("waiting: {}{place}", seen.reason()), None);
         ticker = Some(Ticker::start(notices));
         ControlFlow::Continue(())
     };
-    let attempt = match limit {
-        Limit::Now => lock.try_lock(),
-        Limit::At(deadline) => lock.lock_with(Some(deadline), &mut on_busy),
-        Limit::Never => lock.lock_with(None, &mut on_busy),
+    let attempt = match (limit, cancel) {
+        (Limit::Now, _) => lock.try_lock(),
+        (limit, None) => lock.lock_with(limit.deadline(), &mut on_busy),
+        (limit, Some(cancel)) => lock.lock_cancellable_with(limit.deadline(), cancel, &mut on_busy),
     };
     if let Some(ticker) = ticker {
         ticker.stop();

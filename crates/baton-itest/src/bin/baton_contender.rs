@@ -1,15 +1,15 @@
 //! A contender that uses the library in every way in which it can be asked: tries, waits, waits until a deadline, by chance.
 //!
-//! `baton_contender --lock PATH --naming record|flock --story untold|deaths|exact [--ledger PATH] [--hold-us N] [--poll-ms N]`,
-//! with the line to the oracle as standard input. One hold in 16 ends uncleanly, as after a job that failed. What each holder
-//! leaves for the next one to check, token and end, is in `baton_itest::ledger`; who finds it wrong ends with an error,
-//! which ends the race.
+//! `baton_contender --lock PATH --naming record|flock --story untold|exact [--readers N] [--allow-fs TYPE] [--hold-us N] [--poll-ms N]`,
+//! started by a race. One hold in 16 ends uncleanly, as after a job that failed. One process in N, none by default, only observes
+//! for its life, as `baton status` does, and sees to it that no token is smaller than one that it has seen before. What each holder
+//! leaves for the next one to check, token and end, is in `baton_itest::ledger`.
 #![forbid(unsafe_code)]
 
+use baton_itest::board::Own;
 use baton_itest::contender::{Line, Options};
-use baton_itest::ledger::{Ledger, Story};
-use baton_lock::{Attempt, Error, Held, Lock, Naming, Outcome};
-use std::path::PathBuf;
+use baton_itest::ledger::{Got, Ledger, Story};
+use baton_lock::{Attempt, Error, Held, Lock, Naming, Outcome, State};
 use std::time::{Duration, Instant};
 use std::{io, thread};
 
@@ -23,27 +23,46 @@ fn main() -> io::Result<()> {
         "flock" => Naming::Flock,
         _ => Naming::Record,
     };
-    let lock = Lock::options().naming(naming).open(options.lock()?).map_err(io::Error::other)?;
-    let ledger = PathBuf::from(options.text("ledger")?);
+    let readers = options.number("readers", 0)?;
+    let mut lock = Lock::options().naming(naming);
+    if let Ok(kind) = options.text("allow-fs") {
+        lock = lock.allow_filesystem(kind);
+    }
+    let lock = lock.open(options.lock()?).map_err(io::Error::other)?;
     let line = Line::open()?;
-    loop {
-        let Some(held) = acquire(&lock).map_err(io::Error::other)? else {
+    if readers > 0 && fastrand::u64(..readers) == 0 {
+        return observe(&lock, &line, story, poll);
+    }
+    while line.is_on()? {
+        line.wait()?;
+        let acquired = acquire(&lock).map_err(io::Error::other)?;
+        let Some(held) = acquired else {
+            line.give_up()?;
             thread::sleep(poll);
             continue;
         };
-        line.enter()?;
-        let is_recovered = *held.outcome() != Outcome::Fresh;
-        let ledger = Ledger::begin(&ledger, story, held.token(), is_recovered)?;
-        thread::sleep(hold);
-        if fastrand::u8(..16) == 0 {
-            line.leave()?;
-            held.abandon();
-        } else {
-            ledger.done()?;
-            line.leave()?;
+        hold_it(&line, held, story, hold)?;
+    }
+    Ok(())
+}
 
-            held.release().map_err(io::Error::other)?;
-        }
+fn hold_it(line: &Line, held: Held, story: Story, hold: Duration) -> io::Result<()> {
+    line.enter()?;
+    let got = match held.outcome() {
+        Outcome::Fresh => Got::Fresh,
+        Outcome::Recovered(previous) => Got::Recovered(previous.as_ref().and_then(|record| record.token())),
+    };
+    let ledger = Ledger::begin(line, story, held.token(), got)?;
+    line.stay(hold)?;
+    if fastrand::u8(..16) == 0 {
+        line.leave()?;
+        held.abandon();
+        line.give_up()
+    } else {
+        ledger.done()?;
+        line.leave()?;
+        held.release().map_err(io::Error::other)?;
+        line.left()
     }
 }
 
@@ -57,4 +76,19 @@ fn acquire(lock: &Lock) -> Result<Option<Held>, Error> {
         Attempt::Held(held) => Some(held),
         Attempt::Busy(_) => None,
     })
+}
+
+fn observe(lock: &Lock, line: &Line, story: Story, pause: Duration) -> io::Result<()> {
+    let mut last = 0;
+    while line.is_on()? {
+        let seen = lock.observe().map_err(io::Error::other)?;
+        let token = seen.record.filter(|_| seen.state == State::Held).and_then(|record| record.token());
+        // Where records are removed, one can be seen that stands for nobody any more.
+        if token.is_some_and(|token| token < last) && story == Story::Exact {
+            line.complain(Own::Fallen, &format!("observed token {token:?} after {last}"))?;
+        }
+        last = token.unwrap_or(last).max(last);
+        thread::sleep(pause);
+    }
+    Ok(())
 }

@@ -83,6 +83,9 @@ impl Batons {
         if let Ok(purpose) = options.text("purpose") {
             how = how.purpose(purpose);
         }
+        if let Ok(kind) = options.text("allow-fs") {
+            how = how.allow_filesystem(kind);
+        }
         let lock = how.open(options.lock()?).map_err(io::Error::other)?;
         Ok(Self { lock, held: None, spawned: Vec::new() })
     }

@@ -58,7 +58,7 @@ impl Drop for Second {
     }
 }
 
-/// Is the second process of [`examine`]: obeys until its input ends. Gives back whether that was possible.
+/// Is the second process of an examination: obeys until its input ends. Gives back whether that was possible.
 pub fn be_second(directory: &Path) -> bool {
     let opened = sys::open_directory(directory).and_then(|directory| {
         let open = |name: &str| sys::open_at(&directory, OsStr::new(name), Access::ReadWrite);

@@ -15,19 +15,22 @@ use super::held::{Held, Outcome, Parts};
 use super::judge::{self, Departed, Verdict};
 use super::naming::Naming;
 use super::publish::{Born, Desk, Found, Publication, RecordMode};
+use super::queue::{Ahead, Queue, Standing};
 use super::token;
 use crate::clock;
 use crate::diagnosis::State;
 use crate::error::Error;
 use crate::identity;
 use crate::record::{self, AncestorIdentity, Details, Record};
-use crate::sys;
+use crate::sys::{self, Stat};
 
 /// What one round came to.
 #[derive(Debug)]
 pub(crate) enum Round {
     Held(Held),
     Busy(Busy),
+    /// The lock could be had, but others have waited longer.
+    NotYet(Ahead),
     /// A name changed its meaning on the way: start over.
     StartOver,
 }
@@ -37,15 +40,24 @@ pub(crate) enum Round {
 pub(crate) struct Busy {
     pub(crate) state: State,
     pub(crate) record: Option<Box<Record>>,
-    /// Was it the guard that was refused? Then waiting for the guard is waiting for the lock.
-    pub(crate) at_guard: bool,
+    pub(crate) at: At,
 }
 
-/// Whether to wait for the guard.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum AtGuard {
-    Try,
-    Wait,
+/// Where it was refused.
+#[derive(Debug)]
+pub(crate) enum At {
+    /// The guard is locked: waiting for it is waiting for the lock.
+    Guard(Approach),
+    /// The record keeps it, the guard being free.
+    Record(Arc<Directory>, Stat),
+}
+
+/// Whose turn it is, as far as who asks is concerned.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Turn<'a> {
+    pub(crate) standing: Standing<'a>,
+    /// For how many of them those before have had their time.
+    pub(crate) has_waited: u32,
 }
 
 /// How often a record that others are judging, or that changes while it is judged, is looked at again within a round, and
@@ -53,19 +65,35 @@ pub(crate) enum AtGuard {
 const JUDGEMENTS: u32 = 50;
 const JUDGEMENT_PAUSE: Duration = Duration::from_millis(2);
 
-/// Goes through the steps once.
-pub(crate) fn round(setup: &Arc<Setup>, at_guard: AtGuard) -> Result<Round, Error> {
-    let directory = setup.directory()?; // step 1
-    let Some(guard) = open_guard(setup, &directory)? else { return Ok(Round::StartOver) }; // step 2
-    if let Some(busy) = lock_guard(setup, &directory, &guard, at_guard)? {
-        return Ok(Round::Busy(busy)); // step 3
+/// The guard, open: what steps 1 and 2 come to.
+#[derive(Debug)]
+pub(crate) struct Approach {
+    pub(crate) directory: Arc<Directory>,
+    pub(crate) guard: Guard,
+}
+
+/// Steps 1 and 2. `None`: the guard came and went meanwhile.
+pub(crate) fn approach(setup: &Arc<Setup>) -> Result<Option<Approach>, Error> {
+    let directory = setup.directory()?;
+    let guard = open_guard(setup, &directory)?;
+    Ok(guard.map(|guard| Approach { directory, guard }))
+}
+
+impl Approach {
+    /// Steps 3 to 7, once. The guard may be locked by its descriptor already, by somebody who has waited for it.
+    pub(crate) fn enter(self, setup: &Arc<Setup>, turn: Turn<'_>) -> Result<Round, Error> {
+        if !self.guard.try_lock(&self.directory, &setup.names)? {
+            let (state, record) = super::observe::behind_locked_guard(setup, &self.directory);
+            return Ok(Round::Busy(Busy { state, record, at: At::Guard(self) }));
+        }
+        let Self { directory, guard } = self;
+        let guard = Locked(Some(guard));
+        if !directory.means(&setup.names.guard, &guard.get().handle, guard.get().id)? {
+            return Ok(Round::StartOver);
+        }
+        companion::refuse(&directory, &setup.well_known, setup.naming, Some(guard.get()))?;
+        hold(setup, &directory, guard, turn)
     }
-    let guard = Locked(Some(guard));
-    if !directory.means(&setup.names.guard, &guard.get().handle, guard.get().id)? {
-        return Ok(Round::StartOver);
-    }
-    companion::refuse(&directory, &setup.well_known, setup.naming, Some(guard.get()))?;
-    hold(setup, &directory, guard)
 }
 
 /// The guard while it is locked; unlocked explicitly unless it goes into a [`Held`].
@@ -118,25 +146,16 @@ fn refuse_what_is_no_record(setup: &Setup, directory: &Directory) -> Result<(), 
     }
 }
 
-/// Step 3. `Some`: somebody else has it.
-fn lock_guard(
-    setup: &Setup,
-    directory: &Directory,
-    guard: &Guard,
-    at_guard: AtGuard,
-) -> Result<Option<Busy>, Error> {
-    if at_guard == AtGuard::Wait {
-        return guard.lock(directory, &setup.names).map(|()| None);
-    }
-    if guard.try_lock(directory, &setup.names)? {
-        return Ok(None);
-    }
-    let (state, record) = super::observe::behind_locked_guard(setup, directory);
-    Ok(Some(Busy { state, record, at_guard: true }))
-}
-
 /// Steps 4 to 7, the guard being locked.
-fn hold(setup: &Arc<Setup>, directory: &Arc<Directory>, guard: Locked) -> Result<Round, Error> {
+fn hold(
+    setup: &Arc<Setup>,
+    directory: &Arc<Directory>,
+    guard: Locked,
+    turn: Turn<'_>,
+) -> Result<Round, Error> {
+    let busy = |state, record| {
+        Ok(Round::Busy(Busy { state, record, at: At::Record(Arc::clone(directory), guard.get().stat) }))
+    };
     let last = token::last(guard.get(), directory, &setup.names, setup.naming)?;
     let desk = setup.desk(directory, guard.get());
     // Each further look is caused by somebody else's change or judgement, and their number is limited.
@@ -144,8 +163,14 @@ fn hold(setup: &Arc<Setup>, directory: &Arc<Directory>, guard: Locked) -> Result
         if look > 0 {
             sys::pause(JUDGEMENT_PAUSE);
         }
-        let departed = match judge_record(setup, directory, guard.get())? {
-            Verdict::Busy(state, record) => return Ok(Round::Busy(Busy { state, record, at_guard: false })),
+        let verdict = judge_record(setup, directory, guard.get())?;
+        if verdict.is_obtainable()
+            && let Some(ahead) = not_yet(setup, directory, guard.get(), turn)
+        {
+            return Ok(Round::NotYet(ahead));
+        }
+        let departed = match verdict {
+            Verdict::Busy(state, record) => return busy(state, record),
             Verdict::Changed => continue,
             Verdict::OutOfReach { reason, token } => {
                 let acquired = Acquired::recordless(setup, token::next(last.max(token)), reason);
@@ -182,7 +207,22 @@ fn hold(setup: &Arc<Setup>, directory: &Arc<Directory>, guard: Locked) -> Result
             }
         }
     }
-    Ok(Round::Busy(Busy { state: State::Acquiring, record: None, at_guard: false }))
+    busy(State::Acquiring, None)
+}
+
+/// Who has to come before, once it is clear that the lock could be had.
+fn not_yet(setup: &Setup, directory: &Arc<Directory>, guard: &Guard, turn: Turn<'_>) -> Option<Ahead> {
+    let ahead = Queue::open(directory, &setup.names, &guard.stat)?.ahead(turn.standing)?;
+    // Those who step back are not stopped, but wait for others in their turn.
+    if turn.has_waited > ahead.stepping_back {
+        ahead.pass();
+        return None;
+    }
+    // Before the guard is given back: whoever gets it next sees it.
+    if let Standing::Waiter(ticket) = turn.standing {
+        ticket.step_back(true);
+    }
+    Some(ahead)
 }
 
 /// Step 4; in flock naming what can't be judged is done without.
@@ -274,6 +314,11 @@ fn look_again(
 
 /// The record of this process, within its limits.
 fn new_record(setup: &Setup, token: u64) -> Record {
+    record_of(setup, Some(token))
+}
+
+/// The same without a token, for one who waits.
+pub(crate) fn record_of(setup: &Setup, token: Option<u64>) -> Record {
     let myself = identity::myself();
     let mut record = Record {
         pid: myself.pid,
@@ -283,7 +328,7 @@ fn new_record(setup: &Setup, token: u64) -> Record {
         }),
         baton: Some(Details {
             version: record::VERSION,
-            token: Some(token),
+            token,
             boot_id: myself.boot_id,
             host: Some(myself.host),
             user: Some(myself.user),

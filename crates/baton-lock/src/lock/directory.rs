@@ -45,6 +45,11 @@ impl Directory {
         Ok(Self { handle, id: stat.id, path: path.to_owned(), reach })
     }
 
+    /// Which directory it is, for as long as it is open.
+    pub(crate) fn id(&self) -> FileId {
+        self.id
+    }
+
     /// Does the path still lead here?
     pub(crate) fn is_still_named(&self) -> bool {
         sys::stat_path(&self.path).is_ok_and(|stat| stat.id == self.id)

@@ -159,22 +159,34 @@ fn check(directory: &Directory, names: &Names, naming: Naming, stat: &Stat) -> R
 
 /// Tries the exchange of two names on two files of our own, on a filesystem that nobody vouches for. Without it the first hold
 /// would work, and nobody could ever take over from a dead holder.
+///
+/// Nobody has the two open, so that they look like what a crashed publisher leaves:
+///
+/// 1. P1 creates them, to exchange them.
+/// 2. P2 takes over from a dead holder, and sweeps them away.
+/// 3. P1's exchange finds nothing. That says nothing about the filesystem: it tries with two others.
+///
+/// Ends because a takeover sweeps once, and each is another holder's death.
 fn must_exchange(directory: &Directory, names: &Names) -> Result<(), Error> {
     let failed = |errno| Error::io("try out the filesystem of", &directory.path_of(&names.guard), errno);
-    let two = [directory.temporary(&names.guard)?, directory.temporary(&names.guard)?];
-    let tried = two
-        .iter()
-        .try_for_each(|name| sys::open_at(&directory.handle, name, Access::CreateNew).map(drop))
-        .map_err(failed)
-        .and_then(|()| match sys::rename_exchange(&directory.handle, &two[0], &two[1]) {
-            Err(Errno::INVAL) => Err(unsupported(directory, &names.guard, Errno::INVAL)),
-            answer => answer.map_err(failed),
-        });
-    for name in &two {
-        // Empty, and our own: left behind they harm nobody.
-        let _ = sys::unlink(&directory.handle, name);
+    loop {
+        let two = [directory.temporary(&names.guard)?, directory.temporary(&names.guard)?];
+        let created = two
+            .iter()
+            .try_for_each(|name| sys::open_at(&directory.handle, name, Access::CreateNew).map(drop))
+            .map_err(failed);
+        let tried = created.map(|()| sys::rename_exchange(&directory.handle, &two[0], &two[1]));
+        for name in &two {
+            // Empty, and our own: left behind they harm nobody.
+            let _ = sys::unlink(&directory.handle, name);
+        }
+        match tried? {
+            Ok(()) => return Ok(()),
+            Err(Errno::NOENT) => {}
+            Err(Errno::INVAL) => return Err(unsupported(directory, &names.guard, Errno::INVAL)),
+            Err(errno) => return Err(failed(errno)),
+        }
     }
-    tried
 }
 
 fn user(id: u32) -> String {

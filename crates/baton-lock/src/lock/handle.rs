@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::breaking::{self, Broken, Ending};
+use super::cancel::Cancel;
 use super::directory::Directory;
 use super::held::Held;
 use super::judge::{Malformed, Rules};
@@ -18,6 +19,7 @@ use super::wait::{self, Attempt, Limit};
 use crate::diagnosis::Observation;
 use crate::error::Error;
 use crate::processes::{self, Process};
+use crate::sys::FileId;
 use crate::{record, redact};
 
 /// A lock, named by a path; not held, only known.
@@ -44,7 +46,9 @@ use crate::{record, redact};
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Debug)]
+///
+/// Clones are the same lock, and share what is open.
+#[derive(Clone, Debug)]
 pub struct Lock {
     setup: Arc<Setup>,
 }
@@ -124,6 +128,12 @@ impl Options {
         self
     }
 
+    /// The same for who has only its description: secrets are redacted, nothing is quoted.
+    pub fn command_text(mut self, text: impl Into<String>) -> Self {
+        self.command = Some(record::limited(&text.into(), record::MAX_COMMAND));
+        self
+    }
+
     /// Accepts a filesystem that is not known to be local, by its name in [`Error::Filesystem`]. Locks there may not
     /// exclude contenders on other hosts.
     pub fn allow_filesystem(mut self, kind: impl Into<String>) -> Self {
@@ -193,7 +203,31 @@ impl Options {
     }
 }
 
+/// Which lock it is: see [`Lock::identity`]. The order has no meaning but that it is the same for everybody.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Identity {
+    directory: (u64, u64),
+    name: OsString,
+}
+
+/// What is called once can be called by who may call it again.
+fn once(
+    on_busy: impl FnOnce(&Observation) -> ControlFlow<()>,
+) -> impl FnMut(&Observation) -> ControlFlow<()> {
+    let mut on_busy = Some(on_busy);
+    move |seen| on_busy.take().map_or(ControlFlow::Continue(()), |on_busy| on_busy(seen))
+}
+
+fn limit(deadline: Option<Instant>) -> Limit {
+    deadline.map_or(Limit::Never, Limit::At)
+}
+
 impl Lock {
+    #[cfg(feature = "tokio")]
+    pub(crate) fn setup(&self) -> &Arc<Setup> {
+        &self.setup
+    }
+
     /// Names a lock with the default options. Nothing is opened or created until it is acquired or observed.
     ///
     /// # Errors
@@ -221,7 +255,8 @@ impl Lock {
     /// Tries to acquire the lock, without waiting for a holder.
     ///
     /// Where somebody is just acquiring it, looks again for up to 10 ms, to say who it is; for up to 100 ms where the guard was
-    /// deleted and somebody was stopped while judging the record. In flock naming `processes` of a busy answer are empty;
+    /// deleted and somebody was stopped while judging the record. Who waits comes first: where the lock is free and somebody waits
+    /// for it, that one has a second to come, and is passed if it is stopped. In flock naming `processes` of a busy answer are empty;
     /// [`observe`](Self::observe) looks for them.
     ///
     /// # Errors
@@ -229,19 +264,30 @@ impl Lock {
     /// Whatever makes it impossible to tell who holds it, or to hold it; see [`Error`]. Nothing stays changed then, but for a
     /// guard that may have been created.
     pub fn try_lock(&self) -> Result<Attempt, Error> {
-        wait::acquire(&self.setup, Limit::Now, |_| ControlFlow::Continue(()))
+        wait::acquire(&self.setup, Limit::Now, None, None)
     }
 
     /// Acquires the lock, waiting for as long as it takes.
     ///
-    /// The kernel wakes the waiter when a Baton holder ends. No order among waiters is promised.
+    /// # Order
+    ///
+    /// Waiters get the lock in the order in which they came, whichever of these functions they called. One that is killed is
+    /// skipped; one that is stopped is passed when the lock has been free for a second, and gets it after it was continued. Clients
+    /// of `flock`, which don't know of the queue, come in between.
+    ///
+    /// # Waking
+    ///
+    /// The thread sleeps until the kernel wakes it; nothing is looked at in the meantime, no signal handler is installed and no
+    /// thread is started. Where a wait has a deadline or can be given up, a child process sleeps in the kernel in its place: it
+    /// shares memory and descriptors, so that it costs about as much as a thread, sends no SIGCHLD, and ends with the wait.
+    /// `docs/protocol.md` names the three cases in which the kernel tells nobody, and the lock is looked at once a second.
     ///
     /// # Errors
     ///
     /// As [`try_lock`](Self::try_lock).
     pub fn lock(&self) -> Result<Held, Error> {
         loop {
-            match wait::acquire(&self.setup, Limit::Never, |_| ControlFlow::Continue(()))? {
+            match wait::acquire(&self.setup, Limit::Never, None, None)? {
                 Attempt::Held(held) => return Ok(held),
                 // Only a caller that breaks off gets this answer without a limit.
                 Attempt::Busy(_) => {}
@@ -249,17 +295,17 @@ impl Lock {
         }
     }
 
-    /// Acquires the lock, waiting until `deadline` at the latest. Looks every 25 ms.
+    /// Acquires the lock, waiting until `deadline` at the latest; otherwise as [`lock`](Self::lock).
     ///
     /// # Errors
     ///
     /// As [`try_lock`](Self::try_lock).
     pub fn lock_until(&self, deadline: Instant) -> Result<Attempt, Error> {
-        wait::acquire(&self.setup, Limit::At(deadline), |_| ControlFlow::Continue(()))
+        wait::acquire(&self.setup, Limit::At(deadline), None, None)
     }
 
     /// Acquires the lock, waiting until `deadline` if there is one. `on_busy` is called once, when the lock is first found
-    /// busy; if it breaks, that is the answer.
+    /// busy and a place in the queue was taken, which is told; if it breaks, that is the answer.
     ///
     /// # Errors
     ///
@@ -269,7 +315,59 @@ impl Lock {
         deadline: Option<Instant>,
         on_busy: impl FnOnce(&Observation) -> ControlFlow<()>,
     ) -> Result<Attempt, Error> {
-        wait::acquire(&self.setup, deadline.map_or(Limit::Never, Limit::At), on_busy)
+        wait::acquire(&self.setup, limit(deadline), None, Some(&mut once(on_busy)))
+    }
+
+    /// Acquires the lock, waiting until `deadline` if there is one, or until it is given up from outside: then the answer is
+    /// busy, and [`Cancel::is_cancelled`] says why. Otherwise as [`lock`](Self::lock).
+    ///
+    /// # Errors
+    ///
+    /// As [`try_lock`](Self::try_lock).
+    pub fn lock_cancellable(&self, deadline: Option<Instant>, cancel: &Cancel) -> Result<Attempt, Error> {
+        wait::acquire(&self.setup, limit(deadline), Some(cancel), None)
+    }
+
+    /// As [`lock_cancellable`](Self::lock_cancellable), with `on_busy` as of [`lock_with`](Self::lock_with).
+    ///
+    /// # Errors
+    ///
+    /// As [`try_lock`](Self::try_lock).
+    pub fn lock_cancellable_with(
+        &self,
+        deadline: Option<Instant>,
+        cancel: &Cancel,
+        on_busy: impl FnOnce(&Observation) -> ControlFlow<()>,
+    ) -> Result<Attempt, Error> {
+        wait::acquire(&self.setup, limit(deadline), Some(cancel), Some(&mut once(on_busy)))
+    }
+
+    /// Which lock it is, whichever way its path is spelled: for taking several in one order.
+    ///
+    /// Whoever takes several locks in the order of their identities never waits for somebody who waits for him. The identity is
+    /// good for as long as this value lives and the directory is not replaced; in flock naming two names (hard links) of one guard
+    /// have two.
+    ///
+    /// # Errors
+    ///
+    /// If the directory can't be opened or is not fit for a lock.
+    pub fn identity(&self) -> Result<Identity, Error> {
+        let FileId { device, inode } = self.setup.directory()?.id();
+        Ok(Identity { directory: (device, inode), name: self.setup.well_known.clone() })
+    }
+
+    /// Waits until the lock could be had, or can't be a lock at all, the deadline has passed, or it is given up from outside;
+    /// says what it is then. Takes neither the lock nor a place in the queue. Another one may take it the next moment.
+    ///
+    /// # Errors
+    ///
+    /// As [`observe`](Self::observe).
+    pub fn wait_until_free(
+        &self,
+        deadline: Option<Instant>,
+        cancel: Option<&Cancel>,
+    ) -> Result<Observation, Error> {
+        wait::until_free(&self.setup, deadline, cancel)
     }
 
     /// Says what state the lock is in, disturbing nobody: nothing is created, written or locked.

@@ -126,6 +126,11 @@ impl Held {
         &self.parts().setup.path
     }
 
+    /// Which of the lock's two files has that path.
+    pub fn naming(&self) -> Naming {
+        self.parts().setup.naming
+    }
+
     fn parts(&self) -> &Parts {
         self.parts.as_ref().expect("parts are taken out only by what consumes or drops this value")
     }

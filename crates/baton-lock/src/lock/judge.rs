@@ -80,6 +80,16 @@ pub(crate) enum Verdict {
     },
 }
 
+impl Verdict {
+    /// Does nobody hold the lock, as far as the record says?
+    pub(crate) fn is_obtainable(&self) -> bool {
+        match self {
+            Self::Absent | Self::Departed(_) | Self::OutOfReach { .. } => true,
+            Self::Busy(..) | Self::Changed => false,
+        }
+    }
+}
+
 /// A record whose holder is gone, with byte 1 of it locked, so that nobody else can come to the same verdict.
 #[derive(Debug)]
 pub(crate) struct Departed {
@@ -206,7 +216,7 @@ pub(crate) fn judge_beside(
 }
 
 /// Can this file's owner not have held the lock?
-fn is_strangers(record: &Stat, guard: &Stat) -> bool {
+pub(crate) fn is_strangers(record: &Stat, guard: &Stat) -> bool {
     const OTHERS_MAY_OPEN: u32 = 0o066;
     let is_known = [sys::effective_user(), guard.owner, 0].contains(&record.owner);
     !is_known && guard.mode & OTHERS_MAY_OPEN == 0

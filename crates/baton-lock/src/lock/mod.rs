@@ -14,7 +14,9 @@
 //! | 5 the token | [`token`] |
 //! | 6 publishing | [`publish`] |
 //! | all seven, once | [`acquire`] |
-//! | again and again | [`wait`] |
+//! | again and again, asleep in between | [`wait`], [`doze`] |
+//! | whose turn it is | [`queue`] |
+//! | giving up a wait from outside | [`cancel`] |
 //! | holding and releasing | [`held`] |
 //! | asking without taking | [`observe`] |
 //! | ending somebody else's hold | [`breaking`] |
@@ -22,9 +24,13 @@
 
 mod acquire;
 mod ancestor;
+#[cfg(feature = "tokio")]
+mod asynchronous;
 mod breaking;
+mod cancel;
 mod companion;
 mod directory;
+mod doze;
 mod floor;
 mod guard;
 mod handle;
@@ -34,12 +40,14 @@ mod naming;
 mod observe;
 mod prune;
 mod publish;
+mod queue;
 mod survey;
 mod token;
 mod wait;
 
 pub use breaking::{Broken, Ending};
-pub use handle::{Lock, Options};
+pub use cancel::Cancel;
+pub use handle::{Identity, Lock, Options};
 pub use held::{Held, Integrity, Outcome};
 pub use judge::Malformed;
 pub use naming::Naming;

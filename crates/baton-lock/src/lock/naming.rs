@@ -5,6 +5,7 @@
 //! | guard | `P.guard` | `P` |
 //! | record | `P` | `P.holder` |
 //! | companion, the file of the other naming that is looked at | `P.holder` | `P`, `P.guard` |
+//! | queue, the directory of the waiters' tickets | `P.queue` | `P.queue` |
 //! | temporaries of the record | `.P.<16 hex digits>.tmp` | `.P.holder.<16 hex digits>.tmp` |
 //! | temporaries of the guard | `.P.guard.<16 hex digits>.tmp` | `.P.<16 hex digits>.tmp` |
 
@@ -36,16 +37,16 @@ impl Naming {
 pub(crate) struct Names {
     pub(crate) guard: OsString,
     pub(crate) record: OsString,
+    pub(crate) queue: OsString,
 }
 
 impl Names {
     pub(crate) fn new(naming: Naming, well_known: &OsStr) -> Self {
-        match naming {
-            Naming::Record => {
-                Self { guard: with_ending(well_known, ".guard"), record: well_known.to_owned() }
-            }
-            Naming::Flock => Self { guard: well_known.to_owned(), record: holder_of(well_known) },
-        }
+        let (guard, record) = match naming {
+            Naming::Record => (guard_of(well_known), well_known.to_owned()),
+            Naming::Flock => (well_known.to_owned(), holder_of(well_known)),
+        };
+        Self { guard, record, queue: with_ending(well_known, ".queue") }
     }
 
     /// The private name for a file that is to become the record or the guard, as which it is given.

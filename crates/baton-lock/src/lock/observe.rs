@@ -4,6 +4,8 @@
 //! the record is asked for with `F_OFD_GETLK`; a foreign `flock` is read from `/proc/locks` and from the descriptors of the
 //! processes that can be seen. Contents decide nothing where the kernel can be asked.
 
+use std::sync::Arc;
+
 use super::ancestor::{self, Life};
 use super::companion;
 use super::directory::Directory;
@@ -11,6 +13,7 @@ use super::guard::Guard;
 use super::handle::Setup;
 use super::judge::{self, Malformed};
 use super::naming::Naming;
+use super::queue::Queue;
 use crate::diagnosis::{AncestorState, Observation, State};
 use crate::error::Error;
 use crate::filesystem::Reach;
@@ -32,13 +35,43 @@ pub(crate) enum Depth {
 
 /// Observes a lock.
 pub(crate) fn observe(setup: &Setup, depth: Depth) -> Result<Observation, Error> {
-    let (seen, processes) = match Directory::open(&setup.parent, &setup.allowed) {
-        Ok(directory) => look(setup, &directory, depth)?,
-        Err(error) => (state_of(error)?, Vec::new()),
+    let ((state, record), processes, queue) = match Directory::open(&setup.parent, &setup.allowed) {
+        Ok(directory) => {
+            let directory = Arc::new(directory);
+            let (seen, processes) = look(setup, &directory, depth)?;
+            (seen, processes, waiting(setup, &directory, depth))
+        }
+        Err(error) => (state_of(error)?, Vec::new(), Vec::new()),
     };
-    let (state, record) = seen;
-    let record = record.map(|record| *record);
-    Ok(Observation { path: setup.path.clone(), naming: setup.naming, state, record, processes })
+    let mut observation = Observation::of(setup, state, record.map(|record| *record));
+    (observation.processes, observation.queue) = (processes, queue);
+    Ok(observation)
+}
+
+impl Observation {
+    /// What is known at least.
+    pub(crate) fn of(setup: &Setup, state: State, record: Option<Record>) -> Self {
+        Self {
+            path: setup.path.clone(),
+            naming: setup.naming,
+            state,
+            record,
+            processes: Vec::new(),
+            queue: Vec::new(),
+            place: None,
+            queueless: None,
+        }
+    }
+}
+
+/// Who waits, in their order.
+fn waiting(setup: &Setup, directory: &Arc<Directory>, depth: Depth) -> Vec<Record> {
+    let guard = match depth {
+        Depth::Files => None,
+        Depth::Processes => Guard::open_to_look(directory, &setup.names, setup.naming).ok().flatten(),
+    };
+    let queue = guard.and_then(|guard| Queue::open(directory, &setup.names, &guard.stat));
+    queue.map_or_else(Vec::new, |queue| queue.waiting())
 }
 
 /// Errors that are a state of the lock.

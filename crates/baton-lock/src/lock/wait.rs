@@ -1,20 +1,40 @@
-//! Round after round, until the lock is held, the limit is reached, or there is no use.
+//! Round after round, until the lock is held, the limit is reached, or there is no use; asleep in between.
 //!
-//! Without a limit a waiter sleeps in the kernel's queue for the guard. Where the guard is free and the record alone is
-//! held (an ancestor's client; a job whose wrapper was killed after somebody deleted the guard), and with a limit, it
-//! looks again after a pause.
+//! Who has to wait takes a ticket ([`super::queue`]) and sleeps in the kernel's own queue for the guard ([`super::doze`]). That queue
+//! wakes one waiter per release, and passes over who is dead or stopped by itself, since neither is in it. Its order is that of
+//! arrival, but for three cases, which the tickets put right:
+//!
+//! 1. A newcomer asks just when the guard is free, or a waiter comes back to the queue just then, because the one before it was killed:
+//!    it finds a ticket before its own, gives the guard back, and leaves the queue until that ticket is gone, so that its owner,
+//!    who is in the queue, gets the guard.
+//! 2. The one before it is stopped, and is not in the queue: after a second its ticket is still there and the guard still free. Then it
+//!    is passed, for everybody ([`super::queue::Ahead::pass`]), and has its place again as soon as the kernel gives it the guard.
+//! 3. Several of those behind it get the guard in turn, and step back too: each waits for the last one before it that steps back, a second
+//!    longer than that one; so they pass in their order.
+//!
+//! Nobody gives the guard back twice for the same one: either that one's ticket is gone, or it was passed. So it ends.
 
 use std::ops::ControlFlow;
+use std::os::fd::AsFd;
+#[cfg(feature = "tokio")]
+use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::acquire::{AtGuard, Busy, Round, round};
+use super::acquire::{self, Approach, At, Busy, Round, Turn};
+use super::cancel::Cancel;
+use super::directory::Directory;
+use super::doze::Doze;
+use super::guard::Guard;
 use super::handle::Setup;
 use super::held::Held;
 use super::naming::Naming;
+use super::observe::{self, Depth};
+use super::queue::{Ahead, Standing, Ticket};
 use crate::diagnosis::{Observation, State};
 use crate::error::Error;
-use crate::sys;
+use crate::record::Record;
+use crate::sys::{self, Handle, Stat};
 
 /// The answer to an attempt.
 #[derive(Debug)]
@@ -26,6 +46,9 @@ pub enum Attempt {
     Busy(Box<Observation>),
 }
 
+/// What is called when a lock is found busy; whether it is given up then.
+pub(crate) type OnBusy<'a> = &'a mut dyn FnMut(&Observation) -> ControlFlow<()>;
+
 /// How long to wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Limit {
@@ -34,8 +57,14 @@ pub(crate) enum Limit {
     Never,
 }
 
-/// The pause before looking again where nothing wakes the waiter.
-const PAUSE: Duration = Duration::from_millis(25);
+/// How a waiter may sleep.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sleep {
+    /// The thread itself, in a call that only the kernel ends.
+    InCall,
+    /// So that descriptors tell of its end: with a deadline, or to be given up.
+    ByDescriptors,
+}
 
 /// How often a lock that somebody is just acquiring is looked at again before that is the answer, and with what pause: an
 /// acquisition takes some 100 µs.
@@ -46,70 +75,273 @@ const SETTLING_PAUSE: Duration = Duration::from_millis(1);
 /// that does nothing else.
 const STARTS: u32 = 1000;
 
+/// How long one who does not wait gives those who come before and the lock is free for, twice what each of them has.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// One who asks for a lock, between its attempts. Dropped, it leaves nothing.
+#[derive(Debug)]
+pub(crate) struct Contender {
+    setup: Arc<Setup>,
+    sleep: Sleep,
+    // What is slept on goes before the place in the queue: who comes next is not to find the guard locked for nobody.
+    doze: Doze,
+    armed: Option<Vec<Handle>>,
+    /// How many times those before have had their time, the guard being locked when it was over.
+    has_waited: u32,
+    /// It lets others come first, as its ticket says.
+    steps_back: bool,
+    obstacle: Option<Obstacle>,
+    place: Standpoint,
+}
+
+/// Whether it waits, and where.
+#[derive(Debug)]
+enum Standpoint {
+    /// It does not wait yet.
+    None,
+    Ticket(Ticket),
+    /// It waits, and could get no ticket.
+    Outside(Error),
+}
+
+/// What was in the way at the last attempt.
+#[derive(Debug)]
+enum Obstacle {
+    Guard(Approach, State, Option<Box<Record>>),
+    Record(Arc<Directory>, Stat, State, Option<Box<Record>>),
+    Ahead(Ahead),
+}
+
+impl Contender {
+    pub(crate) fn new(setup: &Arc<Setup>, sleep: Sleep) -> Self {
+        let (doze, armed, obstacle, place) = (Doze::Not, None, None, Standpoint::None);
+        let (has_waited, steps_back) = (0, false);
+        Self { setup: Arc::clone(setup), sleep, doze, armed, has_waited, steps_back, obstacle, place }
+    }
+
+    /// Goes through the steps until the lock is held or something is in the way.
+    pub(crate) fn attempt(&mut self) -> Result<Option<Held>, Error> {
+        let (mut known, times) = std::mem::replace(&mut self.doze, Doze::Not).end();
+        let has_waited = times.max(std::mem::take(&mut self.has_waited));
+        for _ in 0..STARTS {
+            let approach = match known.take() {
+                Some(approach) => Some(approach),
+                None => acquire::approach(&self.setup)?,
+            };
+            let Some(approach) = approach else { continue };
+            let standing = match &self.place {
+                Standpoint::None => Standing::Newcomer,
+                Standpoint::Ticket(ticket) => Standing::Waiter(ticket),
+                Standpoint::Outside(_) => Standing::Outside,
+            };
+            self.obstacle = Some(match approach.enter(&self.setup, Turn { standing, has_waited })? {
+                Round::Held(held) => {
+                    self.place = Standpoint::None;
+                    return Ok(Some(held));
+                }
+                Round::StartOver => continue,
+                Round::NotYet(ahead) => {
+                    self.steps_back = true;
+                    Obstacle::Ahead(ahead)
+                }
+                Round::Busy(Busy { state, record, at: At::Guard(approach) }) => {
+                    // Somebody is about to see that it is not his turn, or had it for one who is stopped: those before had their
+                    // time all the same.
+                    self.has_waited = if state == State::Acquiring { has_waited } else { 0 };
+                    Obstacle::Guard(approach, state, record)
+                }
+                Round::Busy(Busy { state, record, at: At::Record(directory, guard) }) => {
+                    Obstacle::Record(directory, guard, state, record)
+                }
+            });
+            if !matches!(self.obstacle, Some(Obstacle::Ahead(_))) && self.has_waited == 0 {
+                self.stop_stepping_back();
+            }
+            return Ok(None);
+        }
+        Err(Error::Unstable { path: self.setup.path.clone() })
+    }
+
+    /// Somebody else has got the lock: no more is there anybody to let come first. Not before that: one whose time is over and who is just
+    /// about to pass those who are stopped must not be passed by the next one, whose time is over too.
+    fn stop_stepping_back(&mut self) {
+        if let (true, Standpoint::Ticket(ticket)) = (self.steps_back, &self.place) {
+            ticket.step_back(false);
+        }
+        self.steps_back = false;
+    }
+
+    /// Is somebody else just going through the steps?
+    fn may_settle(&self) -> bool {
+        matches!(self.obstacle, Some(Obstacle::Guard(_, State::Acquiring, _)))
+            && matches!(self.place, Standpoint::None)
+    }
+
+    /// Takes a place in the queue, if it has none and one is to be had.
+    pub(crate) fn queue_up(&mut self) {
+        let (Standpoint::None, Some(obstacle)) = (&self.place, &self.obstacle) else { return };
+        let (directory, guard) = match obstacle {
+            Obstacle::Guard(approach, ..) => (&approach.directory, &approach.guard.stat),
+            Obstacle::Record(directory, guard, ..) => (directory, guard),
+            Obstacle::Ahead(ahead) => ahead.place(),
+        };
+        let record = acquire::record_of(&self.setup, None);
+        self.place = match Ticket::take(&self.setup, directory, guard, &record) {
+            Ok(ticket) => Standpoint::Ticket(ticket),
+            Err(error) => Standpoint::Outside(error),
+        };
+    }
+
+    /// Makes ready to sleep until what is in the way may be gone.
+    pub(crate) fn lie_down(&mut self) -> Result<(), Error> {
+        let (setup, armed) = (&self.setup, &mut self.armed);
+        self.doze = match (self.obstacle.take(), self.sleep) {
+            (None, _) => Doze::Not,
+            (Some(Obstacle::Guard(approach, ..)), Sleep::InCall) => Doze::Blocked(approach),
+            (Some(Obstacle::Guard(approach, ..)), Sleep::ByDescriptors) => Doze::posted(setup, approach)?,
+            (Some(Obstacle::Ahead(ahead)), _) => Doze::ahead(setup, ahead)?,
+            (Some(Obstacle::Record(directory, _, state, record)), _) => {
+                Doze::at_record(setup, &directory, &state, record.as_deref(), armed)?
+            }
+        };
+        Ok(())
+    }
+
+    /// What the end of the sleep is told by.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
+        self.doze.descriptors()
+    }
+
+    /// Sleeps: until it is worth another attempt, the time is over, or it is given up.
+    fn sleep(&self, until: Option<Instant>, cancel: Option<&Cancel>) -> Result<(), Error> {
+        match &self.doze {
+            Doze::Blocked(approach) => approach.guard.lock(&approach.directory, &self.setup.names),
+            doze => sleep(&self.setup, doze, until, cancel),
+        }
+    }
+
+    /// What is in the way, and, where it is known, who waits and where.
+    fn observation(&self) -> Observation {
+        let (state, record) = match &self.obstacle {
+            Some(Obstacle::Guard(_, state, record) | Obstacle::Record(_, _, state, record)) => {
+                (state.clone(), record.clone())
+            }
+            Some(Obstacle::Ahead(ahead)) => (State::Acquiring, ahead.record()),
+            None => (State::Acquiring, None),
+        };
+        // Whoever has the user's own file locked and publishes nothing is taken for a client of flock.
+        let is_foreign = self.setup.naming == Naming::Flock && state == State::Acquiring && record.is_none();
+        let state = if is_foreign { State::ForeignFlock } else { state };
+        let mut observation = Observation::of(&self.setup, state, record.map(|record| *record));
+        match &self.place {
+            Standpoint::None => {}
+            Standpoint::Ticket(ticket) => observation.place = Some(ticket.place()),
+            Standpoint::Outside(error) => observation.queueless = Some(error.in_one_line()),
+        }
+        observation
+    }
+}
+
+/// Sleeps until one of its descriptors is readable; a signal does not end it.
+fn sleep(setup: &Setup, doze: &Doze, until: Option<Instant>, cancel: Option<&Cancel>) -> Result<(), Error> {
+    let mut descriptors = doze.descriptors();
+    if descriptors.is_empty() {
+        return Ok(());
+    }
+    descriptors.extend(cancel.map(AsFd::as_fd));
+    loop {
+        let left = until.map(|until| until.saturating_duration_since(Instant::now()));
+        let is_awake =
+            sys::is_ready(&descriptors, left).map_err(|errno| Error::io("wait for", &setup.path, errno))?;
+        if is_awake || is_past(until) {
+            return Ok(());
+        }
+    }
+}
+
+fn is_past(until: Option<Instant>) -> bool {
+    until.is_some_and(|until| Instant::now() >= until)
+}
+
+/// Acquires the lock within a limit. `on_busy` is called once, when it is found busy and a place in the queue was taken.
 pub(crate) fn acquire(
     setup: &Arc<Setup>,
     limit: Limit,
-    on_busy: impl FnOnce(&Observation) -> ControlFlow<()>,
+    cancel: Option<&Cancel>,
+    mut on_busy: Option<OnBusy<'_>>,
 ) -> Result<Attempt, Error> {
-    let mut on_busy = Some(on_busy);
-    let (mut starts, mut settling) = (0, 0);
-    let mut at_guard = AtGuard::Try;
+    let is_endless = limit == Limit::Never && cancel.is_none();
+    let mut contender = Contender::new(setup, if is_endless { Sleep::InCall } else { Sleep::ByDescriptors });
+    let busy = |contender: &Contender| Ok(Attempt::Busy(Box::new(contender.observation())));
+    let mut settling = 0;
+    let mut until = match limit {
+        Limit::At(deadline) => Some(deadline),
+        Limit::Now | Limit::Never => None,
+    };
     loop {
-        let busy = match round(setup, at_guard)? {
-            Round::Held(held) => return Ok(Attempt::Held(held)),
-            Round::StartOver if starts < STARTS => {
-                starts += 1;
-                continue;
-            }
-            Round::StartOver => return Err(Error::Unstable { path: setup.path.clone() }),
-            Round::Busy(busy) => busy,
-        };
-        starts = 0;
-        // One that is interrupted while it judges was waited for within the round already.
-        if busy.state == State::Acquiring && busy.at_guard && settling < SETTLING {
+        if let Some(held) = contender.attempt()? {
+            return Ok(Attempt::Held(held));
+        }
+        if contender.may_settle() && settling < SETTLING {
             settling += 1;
             sys::pause(SETTLING_PAUSE);
             continue;
         }
-        let was_at_guard = busy.at_guard;
-        if limit == Limit::Now || on_busy.is_some() {
-            let observation = observation(setup, busy);
-            let is_over = on_busy.take().is_some_and(|told| told(&observation).is_break());
-            if limit == Limit::Now || is_over {
-                return Ok(Attempt::Busy(Box::new(observation)));
-            }
-        } else if is_past(limit) {
-            return Ok(Attempt::Busy(Box::new(observation(setup, busy))));
+        match limit {
+            Limit::Now => match &contender.obstacle {
+                // It is free, and those who wait have a second to come for it.
+                Some(Obstacle::Ahead(_)) => _ = until.get_or_insert_with(|| Instant::now() + PATIENCE),
+                _ => return busy(&contender),
+            },
+            Limit::At(_) | Limit::Never => contender.queue_up(),
         }
-        at_guard = pause(limit, was_at_guard);
+        if let Some(told) = on_busy.take()
+            && limit != Limit::Now
+            && told(&contender.observation()).is_break()
+        {
+            return busy(&contender);
+        }
+        if is_past(until) || cancel.is_some_and(Cancel::is_cancelled) {
+            return busy(&contender);
+        }
+        contender.lie_down()?;
+        contender.sleep(until, cancel)?;
     }
 }
 
-fn is_past(limit: Limit) -> bool {
-    matches!(limit, Limit::At(deadline) if Instant::now() >= deadline)
-}
-
-/// Waits a little, or says that the next round may wait for the guard.
-fn pause(limit: Limit, was_at_guard: bool) -> AtGuard {
-    match limit {
-        Limit::Never if was_at_guard => return AtGuard::Wait,
-        Limit::At(deadline) => sys::pause(PAUSE.min(deadline.saturating_duration_since(Instant::now()))),
-        Limit::Never | Limit::Now => sys::pause(PAUSE),
-    }
-    AtGuard::Try
-}
-
-fn observation(setup: &Setup, busy: Busy) -> Observation {
-    let state = match busy.state {
-        // Whoever has the user's own file locked and publishes nothing is taken for a client of flock.
-        State::Acquiring if setup.naming == Naming::Flock => State::ForeignFlock,
-        state => state,
+/// Waits until the lock could be had, or can't be a lock at all, without taking it or a place in the queue.
+pub(crate) fn until_free(
+    setup: &Setup,
+    until: Option<Instant>,
+    cancel: Option<&Cancel>,
+) -> Result<Observation, Error> {
+    let is_worth_waiting = |seen: &Observation| {
+        !seen.is_obtainable() && !matches!(seen.state, State::Unsafe { .. } | State::NotALockFile { .. })
     };
-    Observation {
-        path: setup.path.clone(),
-        naming: setup.naming,
-        state,
-        record: busy.record.map(|record| *record),
-        processes: Vec::new(),
+    let (mut armed, mut is_at_guard) = (None, true);
+    loop {
+        let mut seen = observe::observe(setup, Depth::Files)?;
+        if !is_worth_waiting(&seen) || is_past(until) || cancel.is_some_and(Cancel::is_cancelled) {
+            // The short look may miss a holder that only its open files betray.
+            seen = observe::observe(setup, Depth::Processes)?;
+            if !is_worth_waiting(&seen) || is_past(until) || cancel.is_some_and(Cancel::is_cancelled) {
+                return Ok(seen);
+            }
+        }
+        let Ok(directory) = setup.directory() else { continue };
+        // Guard and record in turn, since either may keep it; what is free is no sleep.
+        let guard = match Guard::open_to_look(&directory, &setup.names, setup.naming) {
+            Ok(guard) if is_at_guard => guard,
+            _ => None,
+        };
+        let doze = match (guard, &seen.state) {
+            (Some(guard), State::Held | State::Acquiring | State::ForeignFlock) => {
+                Doze::flocked(setup, guard.handle)?
+            }
+            (_, state) => Doze::at_record(setup, &directory, state, seen.record.as_ref(), &mut armed)?,
+        };
+        is_at_guard = !is_at_guard;
+        sleep(setup, &doze, until, cancel)?;
     }
 }

@@ -2,16 +2,18 @@
 
 use std::ffi::{OsStr, OsString};
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
+use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec};
+use rustix::fs::inotify::{self, WatchFlags};
 use rustix::fs::{AtFlags, CWD, FileType, FlockOperation, Mode, OFlags, RenameFlags};
-use rustix::process::Pid;
-use rustix::time::ClockId;
+use rustix::process::{Pid, PidfdFlags};
+use rustix::time::{ClockId, Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags};
 
 pub(crate) use rustix::io::Errno;
 
@@ -196,8 +198,20 @@ pub(super) fn flock(file: &Handle, operation: Flock) -> Result<()> {
 }
 
 /// One `fcntl` call on an open file description lock; gives back the type that the kernel answered with.
-#[expect(clippy::cast_possible_truncation, reason = "the constants are below 3")]
 fn fcntl_range(file: &Handle, command: libc::c_int, kind: libc::c_int, range: Range) -> Result<libc::c_int> {
+    let mut lock = described(kind, range);
+    // SAFETY: the descriptor is open for as long as `file` is borrowed, and `lock` lives until the call is back.
+    let answer = unsafe { libc::fcntl(file.as_raw_fd(), command, &raw mut lock) };
+    if answer == -1 {
+        let error = io::Error::last_os_error();
+        return Err(Errno::from_io_error(&error).unwrap_or(Errno::IO));
+    }
+    Ok(libc::c_int::from(lock.l_type))
+}
+
+/// A lock of that kind on that range, as `fcntl` takes it.
+#[expect(clippy::cast_possible_truncation, reason = "the constants are below 3")]
+fn described(kind: libc::c_int, range: Range) -> libc::flock {
     let (start, length) = match range {
         Range::Holder => (0, 1),
         Range::Judge => (1, 1),
@@ -210,13 +224,7 @@ fn fcntl_range(file: &Handle, command: libc::c_int, kind: libc::c_int, range: Ra
     lock.l_whence = libc::SEEK_SET as libc::c_short;
     lock.l_start = start;
     lock.l_len = length;
-    // SAFETY: the descriptor is open for as long as `file` is borrowed, and `lock` lives until the call is back.
-    let answer = unsafe { libc::fcntl(file.as_raw_fd(), command, &raw mut lock) };
-    if answer == -1 {
-        let error = io::Error::last_os_error();
-        return Err(Errno::from_io_error(&error).unwrap_or(Errno::IO));
-    }
-    Ok(libc::c_int::from(lock.l_type))
+    lock
 }
 
 pub(super) fn try_lock_range(file: &Handle, range: Range) -> Result<bool> {
@@ -233,6 +241,27 @@ pub(super) fn unlock_range(file: &Handle, range: Range) -> Result<()> {
 
 pub(super) fn is_range_locked(file: &Handle, range: Range) -> Result<bool> {
     fcntl_range(file, libc::F_OFD_GETLK, libc::F_WRLCK, range).map(|found| found != libc::F_UNLCK)
+}
+
+/// Waits until nobody else has the range locked, without keeping it. Direct system calls, which leave `errno` alone unless they fail:
+/// the C library's `fcntl` can be cancelled, and notes in the calling thread's own memory that it may be.
+pub(super) fn await_range(file: BorrowedFd<'_>, range: Range) -> Result<()> {
+    let call = |command: libc::c_int, kind| {
+        let mut lock = described(kind, range);
+        // SAFETY: the descriptor is open for as long as `file` is borrowed, and `lock` lives until the call is back.
+        #[cfg(target_pointer_width = "64")]
+        let answer = unsafe { libc::syscall(libc::SYS_fcntl, file.as_raw_fd(), command, &raw mut lock) };
+        // SAFETY: the same. The direct call has another structure there than the C library's.
+        #[cfg(not(target_pointer_width = "64"))]
+        let answer = unsafe { libc::fcntl(file.as_raw_fd(), command, &raw mut lock) };
+        if answer == -1 {
+            return Err(Errno::from_io_error(&io::Error::last_os_error()).unwrap_or(Errno::IO));
+        }
+        Ok(())
+    };
+    // Shared, so that a descriptor that is open for reading will do.
+    rustix::io::retry_on_intr(|| call(libc::F_OFD_SETLKW, libc::F_RDLCK))?;
+    call(libc::F_OFD_SETLK, libc::F_UNLCK)
 }
 
 /// Asks by way of a lease, which the kernel grants only to the one who has the file open alone. Given back at once; whoever
@@ -280,6 +309,66 @@ pub(super) fn sync(file: &Handle) -> Result<()> {
 
 pub(super) fn unlink(dir: &Handle, name: &OsStr) -> Result<()> {
     rustix::fs::unlinkat(dir, name, AtFlags::empty())
+}
+
+pub(super) fn make_directory(dir: &Handle, name: &OsStr, mode: u32) -> Result<()> {
+    rustix::fs::mkdirat(dir, name, Mode::from_raw_mode(mode))
+}
+
+pub(super) fn open_directory_at(dir: &Handle, name: &OsStr) -> Result<Handle> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    rustix::fs::openat(dir, name, flags, Mode::empty())
+}
+
+pub(super) fn remove_directory(dir: &Handle, name: &OsStr) -> Result<()> {
+    rustix::fs::unlinkat(dir, name, AtFlags::REMOVEDIR)
+}
+
+pub(super) fn is_ready(descriptors: &[BorrowedFd<'_>], most: Option<Duration>) -> Result<bool> {
+    // A time that does not fit is as good as none.
+    let most = most.and_then(|most| Timespec::try_from(most).ok());
+    let mut polled: Vec<_> =
+        descriptors.iter().map(|descriptor| PollFd::from_borrowed_fd(*descriptor, PollFlags::IN)).collect();
+    rustix::event::poll(&mut polled, most.as_ref()).map(|ready| ready > 0)
+}
+
+pub(super) fn event() -> Result<Handle> {
+    rustix::event::eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)
+}
+
+pub(super) fn set_event(event: &Handle) -> Result<()> {
+    match rustix::io::write(event, &1_u64.to_ne_bytes()) {
+        // It is readable already, and will stay so.
+        Ok(_) | Err(Errno::AGAIN) => Ok(()),
+        Err(errno) => Err(errno),
+    }
+}
+
+pub(super) fn timer(after: Duration) -> Result<Handle> {
+    let flags = TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK;
+    let timer = rustix::time::timerfd_create(TimerfdClockId::Monotonic, flags)?;
+    // All zero would disarm it.
+    let it_value = Timespec::try_from(after.max(Duration::from_nanos(1))).map_err(|_| Errno::INVAL)?;
+    let once = Itimerspec { it_interval: Timespec { tv_sec: 0, tv_nsec: 0 }, it_value };
+    rustix::time::timerfd_settime(&timer, TimerfdTimerFlags::empty(), &once)?;
+    Ok(timer)
+}
+
+pub(super) fn watch(dir: &Handle, name: &OsStr) -> Result<Handle> {
+    const CHANGES: WatchFlags = WatchFlags::MODIFY
+        .union(WatchFlags::ATTRIB)
+        .union(WatchFlags::MOVE_SELF)
+        .union(WatchFlags::DELETE_SELF);
+    let watch = inotify::init(inotify::CreateFlags::CLOEXEC | inotify::CreateFlags::NONBLOCK)?;
+    // There is no call that takes a directory's descriptor.
+    let path = Path::new("/proc/self/fd").join(dir.as_fd().as_raw_fd().to_string()).join(name);
+    inotify::add_watch(&watch, path, CHANGES | WatchFlags::DONT_FOLLOW)?;
+    Ok(watch)
+}
+
+pub(super) fn open_process(pid: i32) -> Result<Handle> {
+    let pid = Pid::from_raw(pid).filter(|_| pid > 0).ok_or(Errno::SRCH)?;
+    rustix::process::pidfd_open(pid, PidfdFlags::empty())
 }
 
 pub(super) fn change_mode(file: &Handle, mode: u32) -> Result<()> {

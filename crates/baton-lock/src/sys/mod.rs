@@ -17,6 +17,12 @@
 mod linux;
 #[cfg(target_os = "linux")]
 use linux as imp;
+#[cfg(feature = "tokio")]
+#[expect(unsafe_code, reason = "tokio takes descriptors on trust; see the block")]
+mod asynchronous;
+#[cfg(target_os = "linux")]
+#[expect(unsafe_code, reason = "`clone` and signal masks have no safe form; see the blocks")]
+mod lookout;
 #[cfg(target_os = "linux")]
 pub(crate) mod pidfd;
 
@@ -27,14 +33,18 @@ compile_error!(
 );
 
 use std::ffi::{OsStr, OsString};
+use std::os::fd::BorrowedFd;
 use std::path::Path;
 use std::time::Duration;
 
+#[cfg(feature = "tokio")]
+pub(crate) use asynchronous::until_readable;
 pub(crate) use imp::{
     Access, Errno, FileId, FileKind, Flock, Handle, Range, Signalled, Stat, boot_time, device_text,
     effective_user, file_size_limit, hand_over_at_exec, host_name, process_id, random, real_time,
     unblock_signals_at_exec,
 };
+pub(crate) use lookout::{Awaited, Lookout};
 
 /// What a system call answers.
 pub(crate) type Result<T> = std::result::Result<T, Errno>;
@@ -179,6 +189,21 @@ pub(crate) fn change_mode(file: &Handle, mode: u32) -> Result<()> {
     retry(|| imp::change_mode(file, mode))
 }
 
+/// `mkdirat`. The mode is less the umask.
+pub(crate) fn make_directory(dir: &Handle, name: &OsStr, mode: u32) -> Result<()> {
+    retry(|| imp::make_directory(dir, name, mode))
+}
+
+/// Opens a directory inside `dir`, never following a link, so that its names can be listed.
+pub(crate) fn open_directory_at(dir: &Handle, name: &OsStr) -> Result<Handle> {
+    retry(|| imp::open_directory_at(dir, name))
+}
+
+/// `unlinkat` of a directory, which must be empty.
+pub(crate) fn remove_directory(dir: &Handle, name: &OsStr) -> Result<()> {
+    retry(|| imp::remove_directory(dir, name))
+}
+
 /// The names in a directory that are wanted, without `.` and `..`.
 pub(crate) fn names_in(dir: &Handle, is_wanted: impl Fn(&OsStr) -> bool) -> Result<Vec<OsString>> {
     retry(|| imp::names_in(dir, &is_wanted))
@@ -187,6 +212,41 @@ pub(crate) fn names_in(dir: &Handle, is_wanted: impl Fn(&OsStr) -> bool) -> Resu
 /// Lets the calling thread sleep.
 pub(crate) fn pause(time: Duration) {
     imp::pause(time);
+}
+
+/// `poll` for reading: sleeps until one of the descriptors is readable or has ended, or the time is over; whether one is. A signal
+/// that comes meanwhile ends the sleep too: `false`.
+pub(crate) fn is_ready(descriptors: &[BorrowedFd<'_>], most: Option<Duration>) -> Result<bool> {
+    match imp::is_ready(descriptors, most) {
+        Err(Errno::INTR) => Ok(false),
+        answer => answer,
+    }
+}
+
+/// A descriptor that becomes readable once and for all by [`set_event`].
+pub(crate) fn event() -> Result<Handle> {
+    retry(imp::event)
+}
+
+/// Makes it readable.
+pub(crate) fn set_event(event: &Handle) -> Result<()> {
+    retry(|| imp::set_event(event))
+}
+
+/// A descriptor that becomes readable after that time.
+pub(crate) fn timer(after: Duration) -> Result<Handle> {
+    retry(|| imp::timer(after))
+}
+
+/// A descriptor that becomes readable when the file that has this name now is written to, renamed, or loses a name, or its mode
+/// or times are changed; opening, reading and locking it are not noted. There are 128 of them per user by default.
+pub(crate) fn watch(dir: &Handle, name: &OsStr) -> Result<Handle> {
+    retry(|| imp::watch(dir, name))
+}
+
+/// A descriptor that becomes readable when the process of this id has ended.
+pub(crate) fn open_process(pid: i32) -> Result<Handle> {
+    retry(|| imp::open_process(pid))
 }
 
 /// Signal 0: does a process of this id exist?

@@ -102,7 +102,7 @@ impl Store {
     ///
     /// As [`update`](Self::update).
     pub fn save(&self, using: Using<'_>, session: Session) -> Result<Change, Error> {
-        self.change(using, |_| Ok(session))
+        self.change::<Error>(using, |_| Ok(session))
     }
 
     /// Changes the session; one that is not there is created first. Never answers [`Change::Mismatch`].
@@ -116,7 +116,20 @@ impl Store {
     ///
     /// Killed at any moment, the file holds the old session or the new one, whole.
     pub fn update(&self, using: Using<'_>, change: impl FnOnce(Session) -> Session) -> Result<Change, Error> {
-        self.change(using, |found| found.map_or_else(|| Session::create("{}"), Ok).map(change))
+        self.try_update(using, |session| Ok(change(session)))
+    }
+
+    /// The same for a change that may fail: then the file is left alone, and a lock that was taken for it is given back.
+    ///
+    /// # Errors
+    ///
+    /// As [`update`](Self::update), and whatever the change fails with.
+    pub fn try_update<E: From<Error>>(
+        &self,
+        using: Using<'_>,
+        change: impl FnOnce(Session) -> Result<Session, E>,
+    ) -> Result<Change, E> {
+        self.change(using, |found| change(found.map_or_else(|| Session::create("{}"), Ok)?))
     }
 
     /// Changes the session if it is as expected. One that is not there is not.
@@ -130,14 +143,30 @@ impl Store {
         expected: impl FnOnce(&Session) -> bool,
         change: impl FnOnce(Session) -> Session,
     ) -> Result<Change, Error> {
+        self.try_compare_and_swap(using, |session| Ok(expected(session)), |session| Ok(change(session)))
+    }
+
+    /// The same for an expectation and a change that may fail: then the file is left alone, and a lock that was taken for it is given
+    /// back.
+    ///
+    /// # Errors
+    ///
+    /// As [`update`](Self::update), and whatever these fail with.
+    pub fn try_compare_and_swap<E: From<Error>>(
+        &self,
+        using: Using<'_>,
+        expected: impl FnOnce(&Session) -> Result<bool, E>,
+        change: impl FnOnce(Session) -> Result<Session, E>,
+    ) -> Result<Change, E> {
         self.locked(using, |held| {
             let file = self.open()?;
-            match read(&file, Access::ReadWrite)? {
-                Some((session, current)) if expected(&session) => {
-                    self.write(held, &file, change(session), Some(&current))
-                }
-                other => Ok(Change::Mismatch(other.map(|(session, _)| Box::new(session)))),
+            let Some((session, current)) = read(&file, Access::ReadWrite)? else {
+                return Ok(Change::Mismatch(None));
+            };
+            if !expected(&session)? {
+                return Ok(Change::Mismatch(Some(Box::new(session))));
             }
+            Ok(self.write(held, &file, change(session)?, Some(&current))?)
         })
     }
 
@@ -155,7 +184,7 @@ impl Store {
                     file?.remove()?;
                 }
             }
-            Ok(Change::Cleared)
+            Ok::<_, Error>(Change::Cleared)
         })
     }
 
@@ -176,34 +205,34 @@ impl Store {
         Ok(file.set_aside(aside.file_name().unwrap_or_default())?.then_some(aside))
     }
 
-    fn change(
+    fn change<E: From<Error>>(
         &self,
         using: Using<'_>,
-        change: impl FnOnce(Option<Session>) -> Result<Session, Error>,
-    ) -> Result<Change, Error> {
+        change: impl FnOnce(Option<Session>) -> Result<Session, E>,
+    ) -> Result<Change, E> {
         self.locked(using, |held| {
             let file = self.open()?;
             let (session, current) = read(&file, Access::ReadWrite)?.unzip();
-            self.write(held, &file, change(session)?, current.as_ref())
+            Ok(self.write(held, &file, change(session)?, current.as_ref())?)
         })
     }
 
-    fn locked(
+    fn locked<E: From<Error>>(
         &self,
         using: Using<'_>,
-        act: impl FnOnce(&Held) -> Result<Change, Error>,
-    ) -> Result<Change, Error> {
+        act: impl FnOnce(&Held) -> Result<Change, E>,
+    ) -> Result<Change, E> {
         match using {
             Using::Held(held) => {
                 self.check_lock(held)?;
                 act(held)
             }
-            Using::Lock(lock) => match lock.try_lock()? {
+            Using::Lock(lock) => match lock.try_lock().map_err(Error::from)? {
                 Attempt::Busy(observation) => Ok(Change::Busy(observation)),
                 Attempt::Held(held) => {
                     self.check_lock(&held)?;
                     let changed = act(&held)?;
-                    held.release()?;
+                    held.release().map_err(Error::from)?;
                     Ok(changed)
                 }
             },

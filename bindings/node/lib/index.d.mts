@@ -1,0 +1,3 @@
+export * from "./index.cjs";
+import * as baton from "./index.cjs";
+export default baton;

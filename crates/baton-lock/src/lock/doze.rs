@@ -1,0 +1,218 @@
+//! What a waiter sleeps on: always something that the kernel ends, never a pause after which it looks again.
+//!
+//! | in the way | woken by |
+//! |---|---|
+//! | the guard is locked | the guard: in the kernel's own queue for it, by this thread, or by a child where the wait has to have a descriptor |
+//! | byte 0 or 1 of the record is locked, or somebody has it locked with `flock` | the end of that lock |
+//! | an ancestor's record | its end: by name, content or mode; and the end of the process that it names |
+//! | an incomplete record | the same, and the time when it counts as left over |
+//! | others have waited longer | the end of the last one's ticket, and a second |
+//!
+//! Of three things the kernel tells nobody: that a file is open no longer, what happens on another host, and, to who has 128 of them,
+//! of changes to a file ([`sys::watch`]). Where it is one of these, and only there, it is looked at again once a second.
+//!
+//! A sleep that is given up leaves nothing: a lock that was got meanwhile is given back, for the next one in the kernel's queue.
+
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::acquire::Approach;
+use super::directory::Directory;
+use super::handle::Setup;
+use super::queue::Ahead;
+use crate::diagnosis::{AncestorState, State};
+use crate::error::Error;
+use crate::filesystem::Reach;
+use crate::record::Record;
+use crate::sys::{self, Access, Awaited, Errno, Handle, Lookout, Range};
+
+/// How often what the kernel tells nobody is looked at again.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+/// How long one that has waited longer has to come for a lock that is free: whoever takes longer is stopped.
+const TO_COME: Duration = Duration::from_secs(1);
+
+/// A sleep that has not ended yet.
+#[derive(Debug)]
+pub(crate) enum Doze {
+    /// There is nothing to sleep for: look again.
+    Not,
+    /// In the kernel's queue for the guard, by this very thread.
+    Blocked(Approach),
+    /// There by a child.
+    Posted(Posted),
+    /// Until a lock that others have is gone.
+    Lock(Locked),
+    /// Until something happens.
+    Events(Vec<Handle>),
+}
+
+/// A child in the kernel's queue for the guard.
+#[derive(Debug)]
+pub(crate) struct Posted {
+    lookout: Option<Lookout>,
+    approach: Option<Approach>,
+}
+
+/// A child that waits for the end of a lock.
+#[derive(Debug)]
+pub(crate) struct Locked {
+    // Dropped before what it waits with.
+    lookout: Lookout,
+    _file: Handle,
+    most: Option<Most>,
+}
+
+/// How long it is waited at most.
+#[derive(Debug)]
+struct Most {
+    timer: Handle,
+    until: Instant,
+    /// How many times [`TO_COME`] that is.
+    times: u32,
+}
+
+impl Doze {
+    /// In the kernel's queue for the guard.
+    pub(crate) fn posted(setup: &Setup, approach: Approach) -> Result<Self, Error> {
+        let path = approach.directory.path_of(&setup.names.guard);
+        let lookout = Lookout::start(&approach.guard.handle, Awaited::Flock)
+            .map_err(|errno| Error::io("start to wait for", &path, errno))?;
+        Ok(Self::Posted(Posted { lookout: Some(lookout), approach: Some(approach) }))
+    }
+
+    /// Until the last one who comes before has got the lock or is gone; at most for as long as they may take to come for it: those who
+    /// step back themselves have to wait for others first, one after the other.
+    pub(crate) fn ahead(setup: &Setup, ahead: Ahead) -> Result<Self, Error> {
+        let times = ahead.stepping_back.saturating_add(1);
+        Self::locked(setup, ahead.nearest, Awaited::NoRange(Range::Holder), Some(times))
+    }
+
+    fn locked(setup: &Setup, file: Handle, awaited: Awaited, times: Option<u32>) -> Result<Self, Error> {
+        let failed = |errno| Error::io("start to wait for", &setup.path, errno);
+        let most = times.map(|times| {
+            let time = TO_COME * times;
+            sys::timer(time).map(|timer| Most { timer, until: Instant::now() + time, times })
+        });
+        let most = most.transpose().map_err(failed)?;
+        let lookout = Lookout::start(&file, awaited).map_err(failed)?;
+        Ok(Self::Lock(Locked { lookout, _file: file, most }))
+    }
+
+    fn timer(setup: &Setup, after: Duration) -> Result<Handle, Error> {
+        sys::timer(after).map_err(|errno| Error::io("set a timer to wait for", &setup.path, errno))
+    }
+
+    /// Until nobody has the file locked with `flock`.
+    pub(crate) fn flocked(setup: &Setup, file: Handle) -> Result<Self, Error> {
+        Self::locked(setup, file, Awaited::NoFlock, None)
+    }
+
+    /// Until what keeps the record busy may have changed. Events are noted from now on only: so what is watched is `armed` first, and
+    /// the caller looks once more before it sleeps.
+    pub(crate) fn at_record(
+        setup: &Setup,
+        directory: &Arc<Directory>,
+        state: &State,
+        record: Option<&Record>,
+        armed: &mut Option<Vec<Handle>>,
+    ) -> Result<Self, Error> {
+        let was_armed = armed.take();
+        match state {
+            State::Held => Self::at_lock(setup, directory, Awaited::NoRange(Range::Holder)),
+            State::Acquiring => Self::at_lock(setup, directory, Awaited::NoRange(Range::Both)),
+            State::ForeignFlock => Self::at_lock(setup, directory, Awaited::NoFlock),
+            State::Ancestor(_) | State::Incomplete { .. } => {
+                if let Some(events) = was_armed {
+                    return Ok(Self::Events(events));
+                }
+                *armed = Some(events(setup, directory, state, record)?);
+                Ok(Self::Not)
+            }
+            // Of these nothing is told.
+            _ => Ok(Self::Events(vec![Self::timer(setup, LOOK_AGAIN)?])),
+        }
+    }
+
+    fn at_lock(setup: &Setup, directory: &Directory, awaited: Awaited) -> Result<Self, Error> {
+        match directory.open_file(&setup.names.record, Access::Read) {
+            Ok(file) => Self::locked(setup, file, awaited, None),
+            Err(Errno::NOENT) => Ok(Self::Not),
+            Err(_) => Ok(Self::Events(vec![Self::timer(setup, LOOK_AGAIN)?])),
+        }
+    }
+
+    /// What becomes readable when it ends; nothing where the thread itself has to sleep.
+    pub(crate) fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
+        match self {
+            Self::Not | Self::Blocked(_) => Vec::new(),
+            Self::Posted(posted) => posted.lookout.iter().flat_map(Lookout::descriptors).collect(),
+            Self::Lock(Locked { lookout, most, .. }) => {
+                lookout.descriptors().into_iter().chain(most.iter().map(|most| most.timer.as_fd())).collect()
+            }
+            Self::Events(events) => events.iter().map(AsFd::as_fd).collect(),
+        }
+    }
+
+    /// Ends it. With the guard, if it was waited for, which may be locked by now; and how many times the time is over that others had.
+    pub(crate) fn end(self) -> (Option<Approach>, u32) {
+        match self {
+            Self::Not | Self::Events(_) => (None, 0),
+            Self::Blocked(approach) => (Some(approach), 0),
+            Self::Posted(mut posted) => {
+                posted.lookout = None;
+                (posted.approach.take(), 0)
+            }
+            Self::Lock(locked) => (None, locked.times_over()),
+        }
+    }
+}
+
+impl Locked {
+    /// How many times the time is over, the lock being still there.
+    fn times_over(&self) -> u32 {
+        let is_gone = sys::is_ready(&self.lookout.descriptors(), Some(Duration::ZERO)).unwrap_or(true);
+        match &self.most {
+            Some(most) if !is_gone && Instant::now() >= most.until => most.times,
+            _ => 0,
+        }
+    }
+}
+
+impl Drop for Posted {
+    fn drop(&mut self) {
+        // It must be gone before: it could get the lock after it was given back here.
+        self.lookout = None;
+        if let Some(approach) = &self.approach {
+            approach.guard.unlock();
+        }
+    }
+}
+
+/// What tells of the end of an ancestor's or an incomplete record.
+fn events(
+    setup: &Setup,
+    directory: &Directory,
+    state: &State,
+    record: Option<&Record>,
+) -> Result<Vec<Handle>, Error> {
+    let mut events = Vec::new();
+    match sys::watch(&directory.handle, &setup.names.record) {
+        Ok(watch) => events.push(watch),
+        Err(_) => events.push(Doze::timer(setup, LOOK_AGAIN)?),
+    }
+    match state {
+        State::Ancestor(AncestorState::Alive | AncestorState::Unverified) => {
+            let pid = record.and_then(|record| i32::try_from(record.pid).ok());
+            // One that is gone by now, or a mere thread's id, is judged in another way when it is looked at again.
+            events.extend(pid.and_then(|pid| sys::open_process(pid).ok()));
+        }
+        State::Incomplete { ages_out_in } => events.push(Doze::timer(setup, *ages_out_in)?),
+        _ => {}
+    }
+    if directory.reach == Reach::OptedIn {
+        events.push(Doze::timer(setup, LOOK_AGAIN)?);
+    }
+    Ok(events)
+}

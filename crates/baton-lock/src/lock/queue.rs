@@ -1,0 +1,413 @@
+//! The queue: who waits for a lock, in the order of their coming.
+//!
+//! Each waiter has a ticket: a file in the directory `P.queue`, named by a number that is larger than all that were there when it
+//! came, with the waiter's record in it, and born locked like a record (I2): so a ticket whose byte 0 is free is a dead waiter's,
+//! counts for nothing, and is cleared away by whoever finds it in his way. The directory goes with the last ticket.
+//!
+//! The queue only says whose turn it is. That at most one holds is the business of the two kernel locks alone (I1): a queue that is
+//! deleted, forged or can't be made costs the order, never the exclusion. Numbers may be given twice after that; then both wait.
+//!
+//! A ticket counts only if its owner could hold the lock: else whoever may create files in `/tmp` could keep a place before everybody.
+//!
+//! The same two processes may come to different orders, which harms nobody:
+//!
+//! 1. P1 has looked for the largest number, 6, and is stopped. P2 takes 7, is served, and goes; the next one is given 8.
+//! 2. P1 takes 7, before 8: it came before.
+
+use std::ffi::{OsStr, OsString};
+use std::sync::Arc;
+
+use super::directory::Directory;
+use super::handle::Setup;
+use super::judge::is_strangers;
+use super::naming::Names;
+use crate::diagnosis::Place;
+use crate::error::Error;
+use crate::record::{self, Content, Record};
+use crate::sys::{self, Access, Errno, FileId, FileKind, Handle, Range, Stat};
+
+/// How often a ticket is tried for: each further time somebody else has taken the number, or the directory, or swept what was not
+/// locked yet.
+const TICKETS: u32 = 10_000;
+
+/// What the name of a ticket that others have passed ends with.
+const PASSED: &str = ".passed";
+
+/// What a waiter has locked of its own ticket while it lets others come first, so that those behind it know that it is running.
+const STEPPING_BACK: Range = Range::Judge;
+
+/// What temporary names are made of.
+const TICKET: &str = "ticket";
+
+/// The digits of a ticket's name.
+const DIGITS: usize = 16;
+
+/// The queue's directory.
+#[derive(Debug)]
+pub(crate) struct Queue {
+    directory: Arc<Directory>,
+    name: OsString,
+    handle: Handle,
+    guard: Stat,
+}
+
+/// A place in the queue, for as long as this is kept.
+#[derive(Debug)]
+pub(crate) struct Ticket {
+    queue: Queue,
+    pub(crate) number: u64,
+    handle: Handle,
+    id: FileId,
+    /// The process whose place it is.
+    owner: u32,
+}
+
+/// A ticket's name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Entry {
+    number: u64,
+    is_passed: bool,
+}
+
+/// What somebody who asks for the lock is to the queue.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Standing<'a> {
+    /// Has just come, and does not wait: all who wait come first.
+    Newcomer,
+    /// Has this ticket.
+    Waiter(&'a Ticket),
+    /// Waits without a ticket, since none could be had: like a client of `flock`, in the kernel's order.
+    Outside,
+}
+
+/// Who comes before.
+#[derive(Debug)]
+pub(crate) struct Ahead {
+    queue: Queue,
+    /// The ticket of the last one of them, or of the last one who steps back too.
+    pub(crate) nearest: Handle,
+    /// How many of them step back.
+    pub(crate) stepping_back: u32,
+    entries: Vec<Entry>,
+}
+
+impl Entry {
+    fn parse(name: &OsStr) -> Option<Self> {
+        let name = name.to_str()?;
+        let (digits, is_passed) = match name.strip_suffix(PASSED) {
+            Some(digits) => (digits, true),
+            None => (name, false),
+        };
+        let is_number = digits.len() == DIGITS && digits.bytes().all(|byte| byte.is_ascii_digit());
+        is_number.then(|| digits.parse().ok().map(|number| Self { number, is_passed })).flatten()
+    }
+
+    fn name(self) -> OsString {
+        let Self { number, is_passed } = self;
+        format!("{number:0DIGITS$}{}", if is_passed { PASSED } else { "" }).into()
+    }
+}
+
+impl Queue {
+    /// Opens the queue if there is one that can be trusted and looked at.
+    pub(crate) fn open(directory: &Arc<Directory>, names: &Names, guard: &Stat) -> Option<Self> {
+        // Nearly always there is none.
+        let seen = sys::stat_at(&directory.handle, &names.queue).ok()?;
+        if seen.kind != FileKind::Directory || is_strangers(&seen, guard) {
+            return None;
+        }
+        let handle = sys::open_directory_at(&directory.handle, &names.queue).ok()?;
+        Some(Self { directory: Arc::clone(directory), name: names.queue.clone(), handle, guard: *guard })
+    }
+
+    /// Opens the queue, made if need be.
+    fn make(directory: &Arc<Directory>, names: &Names, guard: &Stat) -> Result<Self, Error> {
+        let path = || directory.path_of(&names.queue);
+        let is_new = match sys::make_directory(&directory.handle, &names.queue, 0o700) {
+            Ok(()) => true,
+            Err(Errno::EXIST) => false,
+            Err(errno) => return Err(Error::io("make the queue", &path(), errno)),
+        };
+        let Some(queue) = Self::open(directory, names, guard) else {
+            if is_new {
+                // Of what the umask left of its mode nobody can make a queue; nor need it be in anybody's way.
+                let _ = sys::remove_directory(&directory.handle, &names.queue);
+            }
+            return Err(Error::Unsafe {
+                path: path(),
+                reason: "it is not a directory of those who may hold the lock".to_owned(),
+                hint: "have its owner move it away: the order of the waiters would be kept there",
+            });
+        };
+        queue.share();
+        Ok(queue)
+    }
+
+    /// Whoever can read the guard can see who waits; a group that may write it can wait in the queue too. As for the record, and
+    /// whatever the umask.
+    fn share(&self) {
+        let Ok(stat) = sys::stat(&self.handle) else { return };
+        let readers = (self.guard.mode & 0o044) | ((self.guard.mode & 0o044) >> 2);
+        let is_groups = self.guard.mode & 0o020 != 0 && stat.group == self.guard.group;
+        let mode = 0o700 | readers | if is_groups { 0o1070 } else { 0 };
+        if stat.owner == sys::effective_user() && stat.mode != mode {
+            // Not being able to share it costs others their place, and nobody anything else.
+            let _ = sys::change_mode(&self.handle, mode);
+        }
+    }
+
+    /// All tickets in their order.
+    fn entries(&self) -> Vec<Entry> {
+        sorted(&sys::names_in(&self.handle, |_| true).unwrap_or_default())
+    }
+
+    /// Who comes before somebody of that standing, those apart who were passed. Dead ones are cleared away, and what those have left
+    /// who died when they came.
+    pub(crate) fn ahead(self, standing: Standing) -> Option<Ahead> {
+        let names = sys::names_in(&self.handle, |_| true).unwrap_or_default();
+        let is_before = |entry: &Entry| match standing {
+            Standing::Newcomer => true,
+            Standing::Waiter(own) => entry.number < own.number,
+            Standing::Outside => false,
+        };
+        let mut before = sorted(&names);
+        before.retain(|entry| !entry.is_passed && is_before(entry));
+        let mut living: Vec<_> = before.iter().rev().filter_map(|entry| self.living(*entry)).collect();
+        if !living.is_empty() {
+            let steps_back = |handle: &Handle| sys::is_range_locked(handle, STEPPING_BACK) == Ok(true);
+            let stepping_back = living.iter().filter(|handle| steps_back(handle)).count();
+            let nearest = living.swap_remove(living.iter().position(steps_back).unwrap_or(0));
+            let stepping_back = u32::try_from(stepping_back).unwrap_or(u32::MAX);
+            return Some(Ahead { queue: self, nearest, stepping_back, entries: before });
+        }
+        let is_temporary = |name: &&OsString| Names::is_temporary(OsStr::new(TICKET), name);
+        names.iter().filter(is_temporary).for_each(|name| self.clear(name));
+        if matches!(standing, Standing::Newcomer) {
+            self.clear_passed(&names);
+            self.go_if_empty();
+        }
+        None
+    }
+
+    /// Those who were passed and have died are in nobody's way.
+    fn clear_passed(&self, names: &[OsString]) {
+        sorted(names).into_iter().filter(|entry| entry.is_passed).for_each(|entry| drop(self.living(entry)));
+    }
+
+    /// The ticket if its waiter lives; if not, it is removed.
+    fn living(&self, entry: Entry) -> Option<Handle> {
+        let name = entry.name();
+        let handle = self.open_ticket(&name)?;
+        // An error is no proof of death; but a waiter that can't be told from a dead one is no reason to wait either.
+        if sys::is_range_locked(&handle, Range::Holder) == Ok(true) {
+            return Some(handle);
+        }
+        self.clear(&name);
+        None
+    }
+
+    fn is_living(&self, entry: Entry) -> bool {
+        let handle = self.open_ticket(&entry.name());
+        handle.is_some_and(|handle| sys::is_range_locked(&handle, Range::Holder) == Ok(true))
+    }
+
+    fn open_ticket(&self, name: &OsStr) -> Option<Handle> {
+        let is_one = |stat: &Stat| stat.kind == FileKind::Regular && !is_strangers(stat, &self.guard);
+        sys::stat_at(&self.handle, name).ok().filter(is_one)?;
+        let handle = sys::open_at(&self.handle, name, Access::Read).ok()?;
+        sys::stat(&handle).ok().filter(is_one).map(|_| handle)
+    }
+
+    /// Removes a ticket, or one that is about to get its name, if nobody has it locked.
+    fn clear(&self, name: &OsStr) {
+        // Another user's can't be; it counts for nothing all the same.
+        let Ok(handle) = sys::open_at(&self.handle, name, Access::ReadWrite) else { return };
+        if sys::try_lock_range(&handle, Range::Holder) == Ok(true) {
+            if self.means(name, &handle) {
+                let _ = sys::unlink(&self.handle, name);
+            }
+            let _ = sys::unlock_range(&handle, Range::Holder);
+        }
+    }
+
+    fn means(&self, name: &OsStr, handle: &Handle) -> bool {
+        let id = |stat: Stat| stat.id;
+        matches!((sys::stat_at(&self.handle, name).map(id), sys::stat(handle).map(id)), (Ok(a), Ok(b)) if a == b)
+    }
+
+    /// Removes the directory, which is refused while there is anything in it.
+    fn go_if_empty(&self) {
+        let _ = sys::remove_directory(&self.directory.handle, &self.name);
+    }
+
+    /// Those who wait, in their order, as their tickets name them. Nothing is changed.
+    pub(crate) fn waiting(&self) -> Vec<Record> {
+        let living = |entry: &Entry| {
+            let handle = self.open_ticket(&entry.name())?;
+            if sys::is_range_locked(&handle, Range::Holder) != Ok(true) {
+                return None;
+            }
+            match record::classify(&sys::read_start(&handle, record::MAX_READ).ok()?) {
+                Content::Baton(record) => Some(record),
+                _ => None,
+            }
+        };
+        self.entries().iter().filter_map(living).collect()
+    }
+}
+
+impl Ticket {
+    /// Takes a place at the end of the queue.
+    pub(crate) fn take(
+        setup: &Setup,
+        directory: &Arc<Directory>,
+        guard: &Stat,
+        record: &Record,
+    ) -> Result<Self, Error> {
+        let path = || directory.path_of(&setup.names.queue);
+        let failed = |errno| Error::io("take a place in the queue", &path(), errno);
+        for _ in 0..TICKETS {
+            let queue = Queue::make(directory, &setup.names, guard)?;
+            let temporary = Names::temporary(OsStr::new(TICKET), sys::random().map_err(failed)?);
+            let handle = match sys::open_at(&queue.handle, &temporary, Access::CreateNew) {
+                Ok(handle) => handle,
+                // The last one who was here has just taken the directory away.
+                Err(Errno::NOENT) => continue,
+                Err(errno) => return Err(failed(errno)),
+            };
+            if !sys::try_lock_range(&handle, Range::Holder).map_err(failed)? {
+                continue; // It was taken for left over.
+            }
+            match queue.publish(&handle, &temporary, record) {
+                Ok(Some((number, id))) => {
+                    return Ok(Self { queue, number, handle, id, owner: sys::process_id() });
+                }
+                Ok(None) => {}
+                Err(errno) => {
+                    // Left behind, it is cleared away by the next one who acquires.
+                    let _ = sys::unlink(&queue.handle, &temporary);
+                    let _ = sys::unlock_range(&handle, Range::Holder);
+                    return Err(failed(errno));
+                }
+            }
+        }
+        Err(Error::Unstable { path: path() })
+    }
+
+    /// Says whether this one lets others come first. Nobody else locks these bytes: it can't be refused.
+    pub(crate) fn step_back(&self, is_so: bool) {
+        let _ = if is_so {
+            sys::try_lock_range(&self.handle, STEPPING_BACK).map(drop)
+        } else {
+            sys::unlock_range(&self.handle, STEPPING_BACK)
+        };
+    }
+
+    /// This one's place among those who wait.
+    pub(crate) fn place(&self) -> Place {
+        let living = self.queue.entries().into_iter().filter(|entry| self.queue.is_living(*entry));
+        let numbers: Vec<_> = living.map(|entry| entry.number).collect();
+        // It counts itself even if somebody has taken its ticket away.
+        let before = numbers.iter().filter(|number| **number < self.number).count();
+        Place { number: before + 1, of: numbers.len().max(before + 1) }
+    }
+}
+
+impl Queue {
+    /// Writes a locked ticket and gives it the next number. `None`: it is gone.
+    fn publish(
+        &self,
+        handle: &Handle,
+        temporary: &OsStr,
+        record: &Record,
+    ) -> sys::Result<Option<(u64, FileId)>> {
+        sys::write_start(handle, record.to_json().as_bytes())?;
+        sys::change_mode(handle, 0o600 | (self.guard.mode & 0o044))?;
+        let id = sys::stat(handle)?.id;
+        let mut number = self.entries().last().map_or(0, |last| last.number) + 1;
+        // Ends because each further number was taken by somebody meanwhile.
+        loop {
+            let name = Entry { number, is_passed: false }.name();
+            match sys::rename_noreplace(&self.handle, temporary, &name) {
+                Ok(()) => return Ok(Some((number, id))),
+                Err(Errno::EXIST) => number += 1,
+                Err(Errno::NOENT) => return Ok(None),
+                Err(errno) => return Err(errno),
+            }
+        }
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        // A forked child has a copy; the place is its parent's.
+        if sys::process_id() != self.owner {
+            return;
+        }
+        for is_passed in [false, true] {
+            let name = Entry { number: self.number, is_passed }.name();
+            if sys::stat_at(&self.queue.handle, &name).is_ok_and(|stat| stat.id == self.id) {
+                // Left behind, it is cleared away by the next one who finds it in his way.
+                let _ = sys::unlink(&self.queue.handle, &name);
+                break;
+            }
+        }
+        // Fails only for a descriptor that is not open; it is.
+        let _ = sys::unlock_range(&self.handle, Range::Holder);
+        self.queue.go_if_empty();
+    }
+}
+
+impl Ahead {
+    /// Counts all of them as passed, for everybody, until they have got the lock.
+    pub(crate) fn pass(&self) {
+        for entry in &self.entries {
+            let passed = Entry { is_passed: true, ..*entry };
+            // One that has gone meanwhile need not be passed, and one that can't be renamed is passed by us alone.
+            let _ = sys::rename_noreplace(&self.queue.handle, &entry.name(), &passed.name());
+        }
+    }
+
+    /// Where a ticket is to be had behind them.
+    pub(crate) fn place(&self) -> (&Arc<Directory>, &Stat) {
+        (&self.queue.directory, &self.queue.guard)
+    }
+
+    /// Whom the nearest one's ticket names.
+    pub(crate) fn record(&self) -> Option<Box<Record>> {
+        match record::classify(&sys::read_start(&self.nearest, record::MAX_READ).ok()?) {
+            Content::Baton(record) => Some(Box::new(record)),
+            _ => None,
+        }
+    }
+}
+
+fn sorted(names: &[OsString]) -> Vec<Entry> {
+    let mut entries: Vec<_> = names.iter().filter_map(|name| Entry::parse(name)).collect();
+    entries.sort_unstable();
+    entries
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_tickets_are_read_and_others_are_not() {
+        for entry in [Entry { number: 1, is_passed: false }, Entry { number: 77, is_passed: true }] {
+            assert_eq!(Entry::parse(&entry.name()), Some(entry));
+        }
+        for name in ["1", "000000000000000x", "0000000000000001.tmp", "+000000000000001", ".passed"] {
+            assert_eq!(Entry::parse(OsStr::new(name)), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn tickets_are_in_the_order_of_their_numbers_whether_passed_or_not() {
+        let [a, b, c] = [(1, true), (2, false), (10, false)];
+        let entry = |(number, is_passed)| Entry { number, is_passed };
+        let mut entries = [c, a, b].map(entry);
+        entries.sort_unstable();
+        assert_eq!(entries, [a, b, c].map(entry));
+    }
+}
