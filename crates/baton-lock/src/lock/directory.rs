@@ -23,9 +23,9 @@ pub(crate) struct Directory {
     pub(crate) reach: Reach,
 }
 
-/// How often, and with what pause, a file is opened again that is being asked about: that takes some microseconds, unless
-/// whoever asks was interrupted.
-const MOMENTS: u32 = 50;
+/// How long a file is tried to be opened while a judge asks the kernel who has it open: he takes microseconds, and longer only where he is
+/// not scheduled in between. One that is stopped there loses the question to the kernel's own limit of 45 seconds.
+const MOMENTS: u32 = 10_000;
 const MOMENT: Duration = Duration::from_millis(1);
 
 const ANYONE_MAY_WRITE: u32 = 0o002;
