@@ -63,26 +63,26 @@ const fn mutant(mutation: Mutation) -> Setting {
 
 /// Everything that is checked.
 pub const CASES: &[Case] = &[
-    overtakes("queue", "3 waiters, one stopped, one killed", &[(property::IN_TURN, 26)], 165_359, IN_CALL),
+    overtakes("queue", "3 waiters, one stopped, one killed", &[(property::IN_TURN, 26)], 180_667, IN_CALL),
     overtakes(
         "queue-newcomer",
         "3 waiters, one killed, and one that does not wait",
         &[(property::IN_TURN, 30)],
-        221_020,
+        236_107,
         NEWCOMER,
     ),
     overtakes(
         "queue-flock",
         "2 waiters, one stopped, one that does not wait, a client of `flock`",
         &[(property::IN_TURN, 20)],
-        110_448,
+        116_226,
         Setting { crashes: 0, ..FLOCK },
     ),
     overtakes(
         "queue-lookouts",
         "2 waiters with lookouts, one stopped, one killed, one that gives up, one that does not wait",
         &[(property::IN_TURN, 21)],
-        130_321,
+        140_452,
         LOOKOUTS,
     ),
     ours("queue-amended", "amended: 3 waiters, one stopped, one killed", 159_697, amended(IN_CALL)),
@@ -139,8 +139,15 @@ pub const CASES: &[Case] = &[
     ),
     wrong(
         "queue-byte-1-unlocked",
-        "amended but for this: byte 1 is unlocked before the guard is asked for again",
-        mutant(Mutation::Byte1Unlocked),
+        "amended but for this: byte 1 is unlocked once somebody else holds",
+        mutant(Mutation::Byte1UnlockedLater),
+        property::IN_TURN,
+        43,
+    ),
+    wrong(
+        "queue-byte-1-unlocked-first",
+        "byte 1 is unlocked before the guard is asked for again",
+        mutant(Mutation::Byte1UnlockedFirst),
         property::IN_TURN,
         36,
     ),

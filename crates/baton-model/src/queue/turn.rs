@@ -76,7 +76,7 @@ impl Turn<'_> {
             At::AfterYou => self.after_you(me),
             At::UnlockByte1 => {
                 self.own().steps_back = false;
-                self.go(At::Try);
+                self.go(if self.is(Mutation::Byte1UnlockedFirst) { At::Try } else { At::Sleep });
             }
             At::ClearQueue => {
                 self.remove_queue();
@@ -139,7 +139,14 @@ impl Turn<'_> {
         let is_held = self.state.actor(owner).holds;
         self.me().has_waited = if is_held { 0 } else { me.has_waited };
         self.me().obstacle = Obstacle::Guard;
-        self.go(if me.ticket.is_none() { At::MakeQueue } else { At::Sleep });
+        let steps_back = me.ticket.is_some_and(|ticket| self.state.file(ticket).steps_back);
+        self.go(match me.ticket {
+            None => At::MakeQueue,
+            Some(_) if is_held && steps_back && !self.is_amended(Mutation::Byte1UnlockedLater) => {
+                At::UnlockByte1
+            }
+            Some(_) => At::Sleep,
+        });
     }
 
     fn make_queue(&mut self) {
@@ -340,11 +347,7 @@ impl Turn<'_> {
         let next = self.me();
         next.has_waited = if is_gone { 0 } else { me.times };
         (next.nearest, next.times, next.left) = (None, 0, 0);
-        self.go(if steps_back && !self.is_amended(Mutation::Byte1Unlocked) {
-            At::UnlockByte1
-        } else {
-            At::Try
-        });
+        self.go(if steps_back && self.is(Mutation::Byte1UnlockedFirst) { At::UnlockByte1 } else { At::Try });
     }
 
     fn remove_ticket(&mut self) {

@@ -25,8 +25,10 @@ pub enum Mutation {
     GivenUpLocked,
     /// A ticket is removed by the name it was given only, not by the one it has when it was passed.
     PassedLeft,
-    /// Amended but for this: byte 1 is unlocked before the guard is asked for again.
-    Byte1Unlocked,
+    /// Byte 1 is unlocked before the guard is asked for again.
+    Byte1UnlockedFirst,
+    /// Amended but for this: byte 1 is unlocked once somebody else holds.
+    Byte1UnlockedLater,
     /// Amended but for this: a ticket that is taken to let others come first is born without byte 1.
     TicketUnsaid,
     /// Amended but for this: a second counts even if the guard was locked in it.
