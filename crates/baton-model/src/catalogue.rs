@@ -1,6 +1,8 @@
 //! What is checked, under the names that the command line and `docs/verification.md` use, and what comes out.
 
-use crate::model::{Extent, property};
+use crate::check::{Extent, Report, check};
+use crate::model::property;
+use crate::queue;
 use crate::variant::{Cleanup, Clock, Deletes, Mutation, Naming, Setting};
 
 /// What a check has to come to.
@@ -14,6 +16,13 @@ pub enum Expected {
     Breaks { property: &'static str, steps: usize },
 }
 
+/// Which of the two models.
+#[derive(Clone, Copy, Debug)]
+pub enum Subject {
+    Lock(Setting),
+    Queue(queue::variant::Setting),
+}
+
 /// One check.
 #[derive(Clone, Copy, Debug)]
 pub struct Case {
@@ -22,14 +31,22 @@ pub struct Case {
     /// What is different.
     pub about: &'static str,
     /// What is set.
-    pub setting: Setting,
+    pub subject: Subject,
     /// What has to come out.
     pub expected: Expected,
 }
 
 impl Case {
+    /// Checks it.
+    pub fn check(&self) -> Report {
+        match self.subject {
+            Subject::Lock(setting) => check(setting, self.extent(), 1),
+            Subject::Queue(setting) => check(setting, self.extent(), 1),
+        }
+    }
+
     /// How far the check goes: to the end, unless it only has to fail.
-    pub fn extent(&self) -> Extent {
+    fn extent(&self) -> Extent {
         match self.expected {
             Expected::Holds { .. } | Expected::BreaksOnly { .. } => Extent::Everything,
             Expected::Breaks { property, .. } => Extent::Until(property),
@@ -37,13 +54,18 @@ impl Case {
     }
 }
 
+/// Everything that is checked.
+pub fn cases() -> impl Iterator<Item = &'static Case> {
+    CASES.iter().chain(queue::cases::CASES)
+}
+
 /// Finds a check by its name.
 pub fn find(name: &str) -> Option<&'static Case> {
-    CASES.iter().find(|case| case.name == name)
+    cases().find(|case| case.name == name)
 }
 
 const fn ours(name: &'static str, about: &'static str, states: usize, setting: Setting) -> Case {
-    Case { name, about, setting, expected: Expected::Holds { states } }
+    Case { name, about, subject: Subject::Lock(setting), expected: Expected::Holds { states } }
 }
 
 const fn wrong(
@@ -53,7 +75,7 @@ const fn wrong(
     property: &'static str,
     steps: usize,
 ) -> Case {
-    Case { name, about, setting, expected: Expected::Breaks { property, steps } }
+    Case { name, about, subject: Subject::Lock(setting), expected: Expected::Breaks { property, steps } }
 }
 
 const fn mutant(mutation: Mutation) -> Setting {
@@ -68,8 +90,8 @@ const MIXED: Setting =
 const ANCESTORS: Setting =
     Setting { contenders: 0, ancestors: 3, comings: 4, crashes: 1, deletions: 0, ..Setting::OURS };
 
-/// Everything that is checked.
-pub const CASES: &[Case] = &[
+/// What is checked of the lock.
+const CASES: &[Case] = &[
     ours(
         "ours",
         "3 contenders, 2 crashes, one deletion of either file at any moment",
@@ -115,7 +137,7 @@ pub const CASES: &[Case] = &[
     Case {
         name: "deleted-in-step-7",
         about: "2 contenders, one file deleted in step 7, the other while held",
-        setting: Setting { contenders: 2, crashes: 0, deletions: 2, ..Setting::OURS },
+        subject: Subject::Lock(Setting { contenders: 2, crashes: 0, deletions: 2, ..Setting::OURS }),
         expected: Expected::BreaksOnly { broken: &[(property::EXCLUSION, 24)], states: 136_982 },
     },
     wrong("guard-only", "the record is not locked", mutant(Mutation::GuardOnly), property::EXCLUSION, 28),
@@ -263,7 +285,7 @@ pub const CASES: &[Case] = &[
     Case {
         name: "mixed-unconditional",
         about: "2 of ours, and a client of the ancestor's that unlinks by name",
-        setting: Setting { cleanup: Cleanup::Unconditional, ..MIXED },
+        subject: Subject::Lock(Setting { cleanup: Cleanup::Unconditional, ..MIXED }),
         expected: Expected::BreaksOnly {
             broken: &[(property::MIXED, 18), (property::RELEASE, 30), (property::STORY, 43)],
             states: 343_085,
@@ -272,7 +294,7 @@ pub const CASES: &[Case] = &[
     Case {
         name: "mixed-inode-checked",
         about: "2 of ours, and a client of the ancestor's that looks at the inode first",
-        setting: MIXED,
+        subject: Subject::Lock(MIXED),
         expected: Expected::BreaksOnly {
             broken: &[(property::MIXED, 19), (property::RELEASE, 31), (property::STORY, 44)],
             states: 374_363,

@@ -3,9 +3,8 @@
 use std::process::ExitCode;
 use std::time::Instant;
 
-use baton_model::catalogue::{self, CASES, Case, Expected};
-use baton_model::model::{Extent, Report, check};
-use baton_model::trace;
+use baton_model::catalogue::{self, Case, Expected, cases};
+use baton_model::check::{Broken, Extent, Report, check};
 use baton_model::variant::{Clock, Deletes, Naming, Setting};
 use clap::Parser;
 
@@ -47,7 +46,7 @@ pub(crate) fn parse() -> Command {
 pub(crate) fn run(command: Command) -> ExitCode {
     match command {
         Command::List => {
-            for case in CASES {
+            for case in cases() {
                 println!("{:24} {}", case.name, case.about);
             }
             ExitCode::SUCCESS
@@ -68,7 +67,7 @@ pub(crate) fn run(command: Command) -> ExitCode {
                 clock: if clock_set_back { Clock::SetBack } else { Clock::Advances },
                 ..Setting::OURS
             };
-            let report = tell(setting, Extent::Everything, threads);
+            let report = tell(|| check(setting, Extent::Everything, threads));
             if report.broken.is_empty() && report.unseen.is_empty() {
                 ExitCode::SUCCESS
             } else {
@@ -84,18 +83,18 @@ fn check_named(name: &str) -> bool {
         return false;
     };
     println!("{}: {}", case.name, case.about);
-    let report = tell(case.setting, case.extent(), 1);
+    let report = tell(|| case.check());
     let is_as_expected = is_as_expected(case, &report);
     println!("{}\n", if is_as_expected { "As expected." } else { "NOT as expected." });
     is_as_expected
 }
 
-fn tell(setting: Setting, extent: Extent, threads: usize) -> Report {
+fn tell(check: impl Fn() -> Report) -> Report {
     let start = Instant::now();
-    let report = check(setting, extent, threads);
+    let report = check();
     println!("{} states in {:.1?}", report.states, start.elapsed());
-    for (property, path) in &report.broken {
-        println!("\nBROKEN: {property}, in {} steps\n{}", path.clone().into_actions().len(), trace::of(path));
+    for Broken { property, steps, trace } in &report.broken {
+        println!("\nBROKEN: {property}, in {steps} steps\n{trace}");
     }
     report.unseen.iter().for_each(|name| println!("not seen: {name}"));
     report
@@ -103,7 +102,7 @@ fn tell(setting: Setting, extent: Extent, threads: usize) -> Report {
 
 /// Only what is broken, not in how many states: that is the tests' business.
 fn is_as_expected(case: &Case, report: &Report) -> bool {
-    let is_broken = |name: &str| report.broken.iter().any(|(broken, _)| *broken == name);
+    let is_broken = |name: &str| report.broken.iter().any(|broken| broken.property == name);
     match case.expected {
         Expected::Holds { .. } => report.broken.is_empty() && report.unseen.is_empty(),
         Expected::BreaksOnly { broken, .. } => {

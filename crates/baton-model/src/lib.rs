@@ -13,6 +13,8 @@
 //! | [`variant`] | what can be set, and what can be wrong |
 //! | [`probe`] | whether a free lock can be had |
 //! | [`model`] | who may do what, and the properties |
+//! | [`queue`] | who waits, and in what order: a model of its own |
+//! | [`check`] | checking either |
 //! | [`catalogue`] | what is checked, and what comes out |
 //! | [`trace`] | a counterexample to be read |
 
@@ -28,11 +30,13 @@
 
 pub mod ancestor;
 pub mod catalogue;
+pub mod check;
 pub mod contender;
 pub mod ending;
 pub mod model;
 pub mod normal_form;
 pub mod probe;
+pub mod queue;
 pub mod state;
 pub mod trace;
 pub mod variant;

@@ -1,6 +1,6 @@
 //! Who may do what in a state, and what has to be true of each: the invariants of `docs/protocol.md` by their numbers.
 
-use stateright::{Checker, HasDiscoveries, Model, Path, Property};
+use stateright::{Model, Property};
 
 use crate::ancestor;
 use crate::contender::Turn;
@@ -276,61 +276,4 @@ fn deleted(state: &mut State, inode: Option<Inode>) {
 /// From *held* until everything is unlocked.
 fn has_hold(who: &Contender) -> bool {
     who.holds() || (who.born.is_some() && who.ending != Ending::StartOver)
-}
-
-/// How far a check goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Extent {
-    /// Until this property fails.
-    Until(&'static str),
-    /// Through every state, whatever is wrong on the way.
-    Everything,
-}
-
-/// What a check came to.
-#[derive(Debug)]
-pub struct Report {
-    /// Different states, those apart that differ only in who is called what.
-    pub states: usize,
-    /// The properties that do not hold, each with a shortest counterexample.
-    pub broken: Vec<(&'static str, Path<State, Action>)>,
-    /// What should have been seen and was not.
-    pub unseen: Vec<&'static str>,
-}
-
-/// Checks one setting.
-pub fn check(setting: Setting, extent: Extent, threads: usize) -> Report {
-    let finish = match extent {
-        Extent::Until(property) => HasDiscoveries::AnyOf([property].into()),
-        Extent::Everything => HasDiscoveries::All,
-    };
-    let checker = setting.checker().threads(threads).finish_when(finish).spawn_bfs().join();
-    let discoveries = checker.discoveries();
-    let (mut broken, mut unseen) = (vec![], vec![]);
-    for property in setting.properties() {
-        match (property.expectation.discovery_is_failure(), discoveries.get(property.name)) {
-            (true, Some(_)) if matches!(extent, Extent::Until(name) if name != property.name) => {}
-            (true, Some(path)) => broken.push((property.name, shorter(setting, property.name, path))),
-            (false, None) => unseen.push(property.name),
-            (true, None) | (false, Some(_)) => {}
-        }
-    }
-    broken.sort_by_key(|(_, path)| path.clone().into_actions().len());
-    Report { states: checker.unique_state_count(), broken, unseen }
-}
-
-/// A counterexample as short as any. The checker keeps the last one that it came upon, not the first: so it is asked again for a
-/// shorter one, until there is none.
-fn shorter(setting: Setting, name: &'static str, known: &Path<State, Action>) -> Path<State, Action> {
-    let mut shortest = known.clone();
-    loop {
-        let finish = HasDiscoveries::AnyOf([name].into());
-        // A path's first state has depth 1, and states of the limiting depth are not looked at.
-        let depth = shortest.clone().into_states().len();
-        let checker = setting.checker().finish_when(finish).target_max_depth(depth).spawn_bfs().join();
-        match checker.discovery(name) {
-            Some(path) => shortest = path,
-            None => return shortest,
-        }
-    }
 }

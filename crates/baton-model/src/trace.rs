@@ -4,11 +4,18 @@ use std::fmt::Write as _;
 
 use stateright::Path;
 
+use crate::check::Traced;
 use crate::model::Action;
 use crate::state::{AncestorAt, At, Contender, Ending, File, Inode, State, Whose};
+use crate::variant::Setting;
 
-/// One line per action.
-pub fn of(path: &Path<State, Action>) -> String {
+impl Traced for Setting {
+    fn trace(path: &Path<State, Action>) -> String {
+        of(path)
+    }
+}
+
+fn of(path: &Path<State, Action>) -> String {
     let steps = path.clone().into_vec();
     let mut text = String::new();
     for (number, pair) in (1..).zip(steps.windows(2)) {

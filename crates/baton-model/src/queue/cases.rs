@@ -1,0 +1,224 @@
+//! What is checked of the queue, and what comes out.
+
+use super::model::property;
+use super::variant::{Mutation, Setting, Sleep};
+use crate::catalogue::{Case, Expected, Subject};
+
+const fn ours(name: &'static str, about: &'static str, states: usize, setting: Setting) -> Case {
+    Case { name, about, subject: Subject::Queue(setting), expected: Expected::Holds { states } }
+}
+
+const fn wrong(
+    name: &'static str,
+    about: &'static str,
+    setting: Setting,
+    property: &'static str,
+    steps: usize,
+) -> Case {
+    Case { name, about, subject: Subject::Queue(setting), expected: Expected::Breaks { property, steps } }
+}
+
+/// As the protocol says, which these break.
+const fn overtakes(
+    name: &'static str,
+    about: &'static str,
+    broken: &'static [(&'static str, usize)],
+    states: usize,
+    setting: Setting,
+) -> Case {
+    Case { name, about, subject: Subject::Queue(setting), expected: Expected::BreaksOnly { broken, states } }
+}
+
+/// Those who wait sleep in the call; one is stopped, and one killed.
+const IN_CALL: Setting = Setting {
+    waiters: 3,
+    sleep: Sleep::InCall,
+    has_newcomer: false,
+    has_foreign: false,
+    crashes: 1,
+    stops: 1,
+    surrenders: 0,
+    is_amended: false,
+    mutation: Mutation::None,
+};
+
+/// With one that does not wait, and none that is stopped.
+const NEWCOMER: Setting = Setting { has_newcomer: true, stops: 0, ..IN_CALL };
+
+/// With a client of `flock` and one that does not wait.
+const FLOCK: Setting = Setting { waiters: 2, has_newcomer: true, has_foreign: true, ..IN_CALL };
+
+/// Those who wait have lookouts, and one gives up; with one that does not wait.
+const LOOKOUTS: Setting =
+    Setting { waiters: 2, sleep: Sleep::ByLookout, has_newcomer: true, surrenders: 1, ..IN_CALL };
+
+const fn amended(setting: Setting) -> Setting {
+    Setting { is_amended: true, ..setting }
+}
+
+/// Amended, with one that is stopped.
+const fn mutant(mutation: Mutation) -> Setting {
+    Setting { mutation, crashes: 0, ..amended(IN_CALL) }
+}
+
+/// Everything that is checked.
+pub const CASES: &[Case] = &[
+    overtakes("queue", "3 waiters, one stopped, one killed", &[(property::IN_TURN, 26)], 180_667, IN_CALL),
+    overtakes(
+        "queue-newcomer",
+        "3 waiters, one killed, and one that does not wait",
+        &[(property::IN_TURN, 30)],
+        236_107,
+        NEWCOMER,
+    ),
+    overtakes(
+        "queue-flock",
+        "2 waiters, one stopped, one that does not wait, a client of `flock`",
+        &[(property::IN_TURN, 20)],
+        116_226,
+        Setting { crashes: 0, ..FLOCK },
+    ),
+    overtakes(
+        "queue-lookouts",
+        "2 waiters with lookouts, one stopped, one killed, one that gives up, one that does not wait",
+        &[(property::IN_TURN, 21)],
+        140_452,
+        LOOKOUTS,
+    ),
+    ours("queue-amended", "amended: 3 waiters, one stopped, one killed", 159_697, amended(IN_CALL)),
+    ours(
+        "queue-amended-stops",
+        "amended: 3 waiters, two stopped",
+        355_430,
+        Setting { stops: 2, crashes: 0, ..amended(IN_CALL) },
+    ),
+    ours(
+        "queue-amended-newcomer",
+        "amended: 3 waiters, one killed, and one that does not wait",
+        235_710,
+        amended(NEWCOMER),
+    ),
+    ours(
+        "queue-amended-flock",
+        "amended: 2 waiters, one stopped, one killed, one that does not wait, a client of `flock`",
+        195_684,
+        amended(FLOCK),
+    ),
+    ours(
+        "queue-amended-lookouts",
+        "amended: 3 waiters with lookouts, one stopped, one that gives up",
+        447_432,
+        Setting { waiters: 3, crashes: 0, has_newcomer: false, ..amended(LOOKOUTS) },
+    ),
+    ours(
+        "queue-amended-lookouts-killed",
+        "amended: 2 waiters with lookouts, one stopped, one killed, one that gives up, one that does not wait",
+        121_547,
+        amended(LOOKOUTS),
+    ),
+    wrong(
+        "queue-latecomers-passed",
+        "amended but for this: who came after the second had begun is passed too",
+        Setting { has_newcomer: true, ..mutant(Mutation::LatecomersPassed) },
+        property::IN_TURN,
+        24,
+    ),
+    wrong(
+        "queue-locked-second",
+        "amended but for this: a second counts though the guard was locked in it",
+        mutant(Mutation::NotBegunAnew),
+        property::IN_TURN,
+        28,
+    ),
+    wrong(
+        "queue-ticket-unsaid",
+        "amended but for this: a ticket taken to let others come first is born without byte 1",
+        mutant(Mutation::TicketUnsaid),
+        property::IN_TURN,
+        31,
+    ),
+    wrong(
+        "queue-byte-1-unlocked",
+        "amended but for this: byte 1 is unlocked once somebody else holds",
+        mutant(Mutation::Byte1UnlockedLater),
+        property::IN_TURN,
+        43,
+    ),
+    wrong(
+        "queue-byte-1-unlocked-first",
+        "byte 1 is unlocked before the guard is asked for again",
+        mutant(Mutation::Byte1UnlockedFirst),
+        property::IN_TURN,
+        36,
+    ),
+    wrong(
+        "queue-named-before-locked",
+        "a ticket gets its name, and then its lock",
+        mutant(Mutation::NamedBeforeLocked),
+        property::BORN_LOCKED,
+        6,
+    ),
+    wrong(
+        "queue-swept-unseen",
+        "tickets in the way are removed without asking for their lock",
+        mutant(Mutation::SweptUnseen),
+        property::IN_TURN,
+        13,
+    ),
+    wrong(
+        "queue-newcomer-unaware",
+        "a newcomer does not look for the queue",
+        mutant(Mutation::NewcomerUnaware),
+        property::IN_TURN,
+        10,
+    ),
+    wrong(
+        "queue-stepped-back-unsaid",
+        "who lets others come first does not lock byte 1",
+        mutant(Mutation::SteppedBackUnsaid),
+        property::IN_TURN,
+        32,
+    ),
+    wrong(
+        "queue-never-passed",
+        "those before are waited for without end",
+        mutant(Mutation::NeverPassed),
+        property::NOT_HELD_UP,
+        10,
+    ),
+    wrong(
+        "queue-guard-kept",
+        "the guard is kept while those before are waited for",
+        mutant(Mutation::GuardKept),
+        property::NOT_HELD_UP,
+        7,
+    ),
+    wrong(
+        "queue-lookout-keeps",
+        "a lookout does not give back what it got",
+        Setting { mutation: Mutation::LookoutKeeps, ..LOOKOUTS },
+        property::NOT_HELD_UP,
+        11,
+    ),
+    wrong(
+        "queue-lookout-reaped-late",
+        "a waiter goes on while its lookout lives",
+        Setting { mutation: Mutation::LookoutReapedLate, ..LOOKOUTS },
+        property::EXCLUSION,
+        17,
+    ),
+    wrong(
+        "queue-given-up-locked",
+        "who gives up does not unlock what was got meanwhile",
+        Setting { mutation: Mutation::GivenUpLocked, ..LOOKOUTS },
+        property::NOT_HELD_UP,
+        11,
+    ),
+    wrong(
+        "queue-passed-left",
+        "a ticket is removed by the first of its two names only",
+        mutant(Mutation::PassedLeft),
+        property::NOTHING_LEFT,
+        34,
+    ),
+];

@@ -1,0 +1,65 @@
+//! What is checked of the queue: as it is specified, and what is wrong in variants of it.
+
+/// A deviation from the protocol, each of which some property has to notice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Mutation {
+    /// The queue as it is specified.
+    None,
+    /// A ticket gets its name, and then its lock.
+    NamedBeforeLocked,
+    /// Tickets that are in the way are removed without asking for their lock.
+    SweptUnseen,
+    /// Those before are waited for without end.
+    NeverPassed,
+    /// The guard is kept while those before are waited for.
+    GuardKept,
+    /// A newcomer does not look for the queue.
+    NewcomerUnaware,
+    /// Byte 1 is not locked by who lets others come first.
+    SteppedBackUnsaid,
+    /// The waiter goes on while its lookout lives, and reaps it once it holds.
+    LookoutReapedLate,
+    /// The lookout does not give back what it got.
+    LookoutKeeps,
+    /// Who gives up does not unlock what was got meanwhile.
+    GivenUpLocked,
+    /// A ticket is removed by the name it was given only, not by the one it has when it was passed.
+    PassedLeft,
+    /// Byte 1 is unlocked before the guard is asked for again.
+    Byte1UnlockedFirst,
+    /// Amended but for this: byte 1 is unlocked once somebody else holds.
+    Byte1UnlockedLater,
+    /// Amended but for this: a ticket that is taken to let others come first is born without byte 1.
+    TicketUnsaid,
+    /// Amended but for this: a second counts even if the guard was locked in it.
+    NotBegunAnew,
+    /// Amended but for this: those are passed too who came after the second had begun.
+    LatecomersPassed,
+}
+
+/// How waiters sleep at the guard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Sleep {
+    /// In the call itself, without end.
+    InCall,
+    /// By a lookout: they may give up.
+    ByLookout,
+}
+
+/// One thing to be checked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Setting {
+    pub waiters: usize,
+    pub sleep: Sleep,
+    /// Does one come that does not wait?
+    pub has_newcomer: bool,
+    /// Does a client of `flock` come?
+    pub has_foreign: bool,
+    pub crashes: u8,
+    pub stops: u8,
+    /// How many give up at most.
+    pub surrenders: u8,
+    /// With the four amendments that I8 takes: see `docs/verification.md`.
+    pub is_amended: bool,
+    pub mutation: Mutation,
+}
