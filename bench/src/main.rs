@@ -80,7 +80,7 @@ fn measure(asked: &Asked) -> Result<Vec<Measurement>> {
     let often = |many, few| if asked.is_short { few } else { many };
     let (scripts, all) = (Kind::scripts(asked.peers.as_deref()), Kind::all(asked.peers.as_deref()));
     let in_rust: Vec<Kind> = Kind::all(None);
-    let patience = Duration::from_secs(if asked.is_short { 2 } else { 30 });
+    let patience = Duration::from_secs(if asked.is_short { 2 } else { 12 });
     let mut measurements = Vec::new();
     for place in Place::all() {
         measurements.extend(uncontended::measurements(&place, often(2000, 20), &scripts)?);

@@ -154,11 +154,7 @@ impl Desk<'_> {
     fn fill(&self, handle: &Handle, json: &[u8]) -> sys::Result<sys::Stat> {
         sys::write_start(handle, json)?;
         let stat = sys::stat(handle)?;
-        let mode = self.access.of(&stat);
-        // It was created with it, but for what the umask took away.
-        if stat.mode != mode {
-            sys::change_mode(handle, mode)?;
-        }
+        sys::change_mode(handle, self.access.of(&stat))?;
         Ok(stat)
     }
 
