@@ -41,20 +41,6 @@ pub fn until_waiting(inode: u64, waiters: usize) {
     }
 }
 
-/// Waits until nobody has the file with this inode number locked with `flock`.
-///
-/// # Panics
-///
-/// When it does not come to that.
-#[track_caller]
-pub fn until_unlocked(inode: u64) {
-    let limit = Instant::now() + LIMIT;
-    while is_flocked(inode) {
-        assert!(Instant::now() < limit, "inode {inode} stays locked");
-        thread::yield_now();
-    }
-}
-
 /// Counts lines such as `1: FLOCK  ADVISORY  WRITE 4127 08:01:131117 0 EOF`; those of who waits have an arrow.
 fn count(inode: u64, is_meant: impl Fn(&str) -> bool) -> usize {
     let locks = fs::read_to_string("/proc/locks").expect("readable");
