@@ -1,6 +1,6 @@
 //! Who contends: Baton in each way in which it is used, and what else is used for the same.
 
-use super::trial::Site;
+use super::trial::{Ordeal, Site};
 use crate::command::run;
 use crate::programs::{baton, helper};
 use crate::puppet::in_namespaces;
@@ -154,7 +154,11 @@ fn contending(program: &str, site: &Site<'_>) -> Command {
 
 fn library(site: &Site<'_>, naming: &str) -> Command {
     let mut command = contending("baton_contender", site);
-    command.args(["--naming", naming, "--story", site.story(), "--readers", "8"]);
+    command.args(["--naming", naming, "--story", site.story()]);
+    // In a barrier only holders are killed: who observes would never make room for another, until nobody contends any more.
+    if site.ordeal != Ordeal::Barrier {
+        command.args(["--readers", "8"]);
+    }
     if let Some(kind) = site.ground.to_be_allowed() {
         command.args(["--allow-fs", kind]);
     }

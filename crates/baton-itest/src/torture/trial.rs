@@ -66,7 +66,7 @@ pub struct Trial {
 /// What a contestant has to know to be started.
 pub(super) struct Site<'a> {
     directory: &'a Path,
-    ordeal: Ordeal,
+    pub(super) ordeal: Ordeal,
     pub(super) ground: Ground,
     pub(super) foreign: Option<&'a Foreign>,
 }

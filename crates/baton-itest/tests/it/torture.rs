@@ -27,7 +27,7 @@ const ORDEALS: [Ordeal; 2] = [Ordeal::Kills, Ordeal::Barrier];
 #[track_caller]
 fn is_survived(report: &Report) {
     assert!(report.violations() == 0 && report.deaths.is_empty(), "{report}");
-    assert!(report.kills > 10 && report.acquisitions > 10, "nothing was shown: {report}");
+    assert!(report.kills > 10 && report.acquisitions >= SOME.acquisitions, "nothing was shown: {report}");
 }
 
 #[track_caller]
