@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::args::DoctorArgs;
 use crate::failure::Failure;
-use crate::{exit, json, notice};
+use crate::{exit, json};
 
 /// Examines the directory; gives back the exit code.
 pub fn doctor(args: &DoctorArgs) -> u8 {
@@ -27,14 +27,7 @@ pub fn doctor(args: &DoctorArgs) -> u8 {
             let _ = io::stdout().write_all(text.as_bytes());
             if examination.is_fit() { exit::DONE } else { exit::UNSUPPORTED }
         }
-        Err(failure) => {
-            if args.json {
-                let told = json!({ "schema": json::SCHEMA, "error": failure.message, "hint": failure.hint });
-                let _ = io::stdout().write_all(json::text(&told).as_bytes());
-            }
-            notice::failure(&failure);
-            failure.code
-        }
+        Err(failure) => failure.tell(args.json),
     }
 }
 

@@ -1,8 +1,9 @@
 //! What went wrong, as the command says it: one line, a hint, an exit code.
 
 use std::error::Error as _;
+use std::io::{self, Write as _};
 
-use crate::{exit, plan};
+use crate::{exit, json, notice, plan};
 
 /// Something went wrong, so that the command ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,6 +14,18 @@ pub struct Failure {
     pub message: String,
     /// What to do about it: one line without a full stop.
     pub hint: Option<String>,
+}
+
+impl Failure {
+    /// Says what went wrong, on standard output as JSON too where that was asked for; gives back the exit code.
+    pub fn tell(&self, as_json: bool) -> u8 {
+        if as_json {
+            // Nobody may be reading any more (`| head -1`): the exit code still tells.
+            let _ = io::stdout().write_all(json::text(&json::failure(self)).as_bytes());
+        }
+        notice::failure(self);
+        self.code
+    }
 }
 
 impl From<baton_lock::Error> for Failure {

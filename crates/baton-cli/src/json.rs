@@ -8,6 +8,8 @@ use std::fmt::Write as _;
 use baton_lock::{Held, Observation, Outcome, Process, Record, clock, escape};
 use serde_json::{Value, json};
 
+use crate::failure::Failure;
+
 /// The version of the members; a change of their meaning would be another.
 pub const SCHEMA: u32 = 1;
 
@@ -35,6 +37,11 @@ pub fn text(value: &Value) -> String {
     }
     text.push('\n');
     text
+}
+
+/// What went wrong, in place of an answer.
+pub fn failure(failure: &Failure) -> Value {
+    json!({ "schema": SCHEMA, "error": failure.message, "hint": failure.hint })
 }
 
 /// An observation, without the schema's number.

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::args::StatusArgs;
 use crate::failure::Failure;
-use crate::{exit, json, lock_argument, notice};
+use crate::{exit, json, lock_argument};
 
 /// Prints the state of a lock; gives back the exit code.
 pub fn status(args: &StatusArgs) -> u8 {
@@ -19,14 +19,7 @@ pub fn status(args: &StatusArgs) -> u8 {
             let _ = io::stdout().write_all(text.as_bytes());
             code(&seen.state)
         }
-        Err(failure) => {
-            if args.json {
-                let told = json!({ "schema": json::SCHEMA, "error": failure.message, "hint": failure.hint });
-                let _ = io::stdout().write_all(json::text(&told).as_bytes());
-            }
-            notice::failure(&failure);
-            failure.code
-        }
+        Err(failure) => failure.tell(args.json),
     }
 }
 

@@ -41,7 +41,7 @@ struct Told {
 
 impl Told {
     fn of_failure(failure: Failure) -> Self {
-        let json = json!({ "schema": json::SCHEMA, "error": failure.message, "hint": failure.hint });
+        let json = json::failure(&failure);
         Self { code: failure.code, text: String::new(), failure: Some(failure), json }
     }
 }
