@@ -1,0 +1,231 @@
+//! The mutants: the shipped code with one thing wrong, each of which the exploration has to catch.
+//!
+//! All are compiled in one build, and which of them runs is chosen at run time. `build.rs` reads this file too, and fails if a piece of the
+//! library's source that is changed here is not found there, once.
+
+/// One way in which the code could be wrong.
+#[derive(Clone, Copy, Debug)]
+pub struct Mutant {
+    /// What it is called.
+    pub name: &'static str,
+    /// What is wrong.
+    pub about: &'static str,
+    /// What is changed.
+    pub changes: &'static [Change],
+}
+
+/// A piece of the library's source, and what stands for it in the mutant: an expression or statements for the same, or, if `BROKEN` is in it,
+/// what stands there for both, where `BROKEN` is whether the mutant runs.
+#[derive(Clone, Copy, Debug)]
+pub struct Change {
+    /// Below `crates/baton-lock/src`.
+    pub file: &'static str,
+    /// As it stands there.
+    pub shipped: &'static str,
+    /// What stands for it.
+    pub broken: &'static str,
+}
+
+const fn change(file: &'static str, shipped: &'static str, broken: &'static str) -> Change {
+    Change { file, shipped, broken }
+}
+
+/// All of them.
+pub const MUTANTS: &[Mutant] = &[
+    Mutant {
+        name: "named-before-locked",
+        about: "the record gets its name, and then its lock",
+        changes: &[
+            change(
+                "lock/publish.rs",
+                "let written = match sys::try_lock_range(&handle, Range::Holder) {",
+                "let locked = if BROKEN { Ok(true) } else { sys::try_lock_range(&handle, Range::Holder) };\n        let written = match locked {",
+            ),
+            change(
+                "lock/publish.rs",
+                "Ok(true) => Ok(Publication::Done(born)),",
+                "Ok(true) => {\n                if BROKEN {\n                    let _ = sys::try_lock_range(&born.handle, Range::Holder);\n                }\n                Ok(Publication::Done(born))\n            }",
+            ),
+        ],
+    },
+    Mutant {
+        name: "named-before-written",
+        about: "the record gets its name, and then its content",
+        changes: &[
+            change("lock/publish.rs", "sys::write_start(handle, json)?;", "if !BROKEN {\n            sys::write_start(handle, json)?;\n        }"),
+            change(
+                "lock/publish.rs",
+                "let Some((temporary, born)) = self.write(json)? else { return Ok(Publication::JudgeAgain) };\n        let named = match over {\n            None => self.name_first(&temporary),\n            Some(departed) => self.exchange(&temporary, |stat| departed.is(stat)),\n        };",
+                "let Some((temporary, born)) = self.write(json)? else { return Ok(Publication::JudgeAgain) };\n        let named = match over {\n            None => self.name_first(&temporary),\n            Some(departed) => self.exchange(&temporary, |stat| departed.is(stat)),\n        };\n        if BROKEN {\n            let _ = sys::write_start(&born.handle, json);\n        }",
+            ),
+        ],
+    },
+    Mutant {
+        name: "record-not-locked",
+        about: "the record is not locked: the guard has to do",
+        changes: &[change(
+            "lock/publish.rs",
+            "Ok(true) => self.fill(&handle, json),",
+            "Ok(true) => {\n                if BROKEN {\n                    let _ = sys::unlock_range(&handle, Range::Holder);\n                }\n                self.fill(&handle, json)\n            }",
+        )],
+    },
+    Mutant {
+        name: "guard-not-locked",
+        about: "the guard is not locked: the record has to do",
+        changes: &[change("lock/guard.rs", "sys::flock(&self.handle, Flock::TryExclusive)", "sys::stat(&self.handle).map(drop)")],
+    },
+    Mutant {
+        name: "unlocked-before-removed",
+        about: "release unlocks both, and then removes the record",
+        changes: &[change(
+            "lock/held.rs",
+            "parts.end_record(end)",
+            "if let Some((born, _)) = &parts.published { born.unlock(); } parts.guard.unlock(); parts.end_record(end)",
+        )],
+    },
+    Mutant {
+        name: "guard-unlocked-first",
+        about: "release unlocks the guard before it has done with the record",
+        changes: &[change("lock/held.rs", "parts.end_record(end)", "parts.guard.unlock(); parts.end_record(end)")],
+    },
+    Mutant {
+        name: "judged-unlocked",
+        about: "judging takes no lock: byte 1 is left out",
+        changes: &[change("lock/judge.rs", "!sys::try_lock_range(&handle, Range::Judge).map_err(failed)?", "false")],
+    },
+    Mutant {
+        name: "guard-not-looked-at-again",
+        about: "step 7 does not look at the guard's name",
+        changes: &[change(
+            "lock/acquire.rs",
+            "directory.means(&names.guard, &guard.handle, guard.id)?\n        && published",
+            "(BROKEN || directory.means(&names.guard, &guard.handle, guard.id)?)\n        && published",
+        )],
+    },
+    Mutant {
+        name: "token-forgotten",
+        about: "the guard is not told the token",
+        changes: &[change(
+            "lock/acquire.rs",
+            "token::store(token, guard.get(), directory, &setup.names, setup.naming)?",
+            "",
+        )],
+    },
+    Mutant {
+        name: "removed-at-unclean-end",
+        about: "an unclean end removes the record",
+        changes: &[change(
+            "lock/held.rs",
+            "(End::Unclean, _) => Ok(()),",
+            "(End::Unclean, _) if BROKEN => desk.try_remove_own(born),\n            (End::Unclean, _) => Ok(()),",
+        )],
+    },
+    Mutant {
+        name: "undone-by-removal",
+        about: "what is undone is removed, whatever it had replaced",
+        changes: &[change(
+            "lock/held.rs",
+            "(End::Undone, _) => {",
+            "(End::Undone, _) if BROKEN => desk.try_remove_own(born),\n            (End::Undone, _) => {",
+        )],
+    },
+    Mutant {
+        name: "released-record-removed",
+        about: "flock naming: a clean end removes the record, and with it the token",
+        changes: &[change(
+            "lock/held.rs",
+            "(End::Clean, Naming::Record) => desk.try_remove_own(born),",
+            "(End::Clean, naming) if BROKEN || naming == Naming::Record => desk.try_remove_own(born),\n            (End::Clean, Naming::Record) => unreachable!(),",
+        )],
+    },
+    Mutant {
+        name: "guard-closed-only",
+        about: "unlocking the guard is left to closing, and a job has copies",
+        changes: &[change("lock/guard.rs", "let _ = sys::flock(&self.handle, Flock::Unlock);", "")],
+    },
+    Mutant {
+        name: "not-taken-back",
+        about: "what step 7 finds out of place stays published",
+        changes: &[change(
+            "lock/acquire.rs",
+            "setup.desk(directory, guard.get()).put_back(born, found, &acquired.record);",
+            "",
+        )],
+    },
+    Mutant {
+        name: "taken-back-by-removal",
+        about: "step 7 removes its record, whatever that replaced",
+        changes: &[change("lock/publish.rs", "Some(bytes.clone())", "None")],
+    },
+    Mutant {
+        name: "left-after-a-failed-look",
+        about: "a look that fails after the exchange leaves it exchanged",
+        changes: &[change(
+            "lock/publish.rs",
+            "let _ = self.give_back(temporary);\n                Err",
+            "if !BROKEN {\n                    let _ = self.give_back(temporary);\n                }\n                Err",
+        )],
+    },
+    Mutant {
+        name: "unfinished-unmarked",
+        about: "an unfinished record is not told from an ancestor's",
+        changes: &[change("lock/publish.rs", "stat.mode & UNFINISHED != 0;", "!BROKEN && stat.mode & UNFINISHED != 0;")],
+    },
+    Mutant {
+        name: "not-swept",
+        about: "what crashed publishers left is left there",
+        changes: &[change("lock/acquire.rs", "if desk.sweep(&departed)? => continue", "if !BROKEN && desk.sweep(&departed)? => continue")],
+    },
+    Mutant {
+        name: "swept-unlocked",
+        about: "who sweeps does not ask whether a publisher lives",
+        changes: &[change("lock/publish.rs", "!sys::try_lock_range(&handle, Range::Both).ok()?", "false")],
+    },
+    Mutant {
+        name: "record-not-looked-at",
+        about: "step 4 does not look at the record's name after asking for byte 0",
+        changes: &[change(
+            "lock/judge.rs",
+            "if !directory.means(name, &departed.handle, stat.id)? {",
+            "if !BROKEN && !directory.means(name, &departed.handle, stat.id)? {",
+        )],
+    },
+    Mutant {
+        name: "first-named-by-force",
+        about: "the first record is named by a rename that replaces",
+        changes: &[change(
+            "lock/publish.rs",
+            "sys::rename_noreplace(&self.directory.handle, temporary, &self.names.record)",
+            "sys::rename_replacing(&self.directory.handle, temporary, &self.names.record)",
+        )],
+    },
+    Mutant {
+        name: "short-write-believed",
+        about: "a write that did only a part is taken for whole",
+        changes: &[change("sys/mod.rs", "while written < bytes.len() {", "while if BROKEN { written == 0 } else { written < bytes.len() } {")],
+    },
+    Mutant {
+        name: "interrupted-call-fails",
+        about: "a call that a signal interrupts is not made again",
+        changes: &[change("sys/mod.rs", "Err(Errno::INTR) => {}", "Err(Errno::INTR) if !BROKEN => {}")],
+    },
+    Mutant {
+        name: "dead-called-busy",
+        about: "a record that nobody has locked counts as held",
+        changes: &[change("lock/judge.rs", "Ok(Verdict::Departed(departed))\n        }\n        // In flock", "Ok(if BROKEN { Verdict::Busy(State::Held, None) } else { Verdict::Departed(departed) })\n        }\n        // In flock")],
+    },
+    Mutant {
+        name: "failed-and-kept",
+        about: "an attempt that fails keeps the guard open and locked",
+        changes: &[change(
+            "lock/acquire.rs",
+            "if let Some(guard) = &self.0 {\n            guard.unlock();",
+            "if BROKEN {\n            std::mem::forget(self.0.take());\n        } else if let Some(guard) = &self.0 {\n            guard.unlock();",
+        )],
+    },
+];
+
+/// The number of a mutant.
+pub fn number(name: &str) -> Option<usize> {
+    MUTANTS.iter().position(|mutant| mutant.name == name)
+}
