@@ -22,7 +22,6 @@ use mutants::{Change, MUTANTS};
 
 /// Repetitions made fewer: file, as shipped, as explored. Each is a loop whose further rounds do the same again.
 const SMALL: &[(&str, &str, &str)] = &[
-    ("lock/directory.rs", "const MOMENTS: u32 = 10_000;", "const MOMENTS: u32 = 2;"),
     ("lock/acquire.rs", "const JUDGEMENTS: u32 = 50;", "const JUDGEMENTS: u32 = 4;"),
     ("lock/companion.rs", "const LOOKS: u32 = 10;", "const LOOKS: u32 = 2;"),
     ("lock/judge.rs", "const MOMENTS: u32 = 5;", "const MOMENTS: u32 = 2;"),

@@ -1,6 +1,6 @@
 //! What is explored, under the names that `docs/verification.md` uses.
 
-use crate::scenario::{ANYHOW, Before, Scenario};
+use crate::scenario::{ANYHOW, Before, Deleted, Scenario};
 use crate::story::End;
 
 const ENDS: &[End] = &[End::Release, End::Abandon, End::Undo];
@@ -9,6 +9,8 @@ const ENDS: &[End] = &[End::Release, End::Abandon, End::Undo];
 const CLEAN: Scenario = Scenario { before: Before::CleanEnd, ..Scenario::PLAIN };
 /// Two come where a holder was killed.
 const DEAD: Scenario = Scenario { before: Before::DeadHolder, ..Scenario::PLAIN };
+
+const GUARD: &[Deleted] = &[Deleted::Guard];
 
 /// How far a scenario is explored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,14 +53,14 @@ pub const CASES: &[Case] = &[
         10_000,
     ),
     everything(
-        Scenario { name: "again", rounds: 2, ..CLEAN },
-        "two come, and each comes again",
-        100_000,
+        Scenario { name: "ends", crashes: 1, ends: ENDS, ..DEAD },
+        "the same, one may be killed, and holds end in each way",
+        20_000,
     ),
     everything(
-        Scenario { name: "ends", crashes: 1, ends: ENDS, jobs: true, ..DEAD },
-        "the same as `takeover`, one may be killed; holds end in each way, and jobs may inherit",
-        100_000,
+        Scenario { name: "jobs", crashes: 1, jobs: true, ..DEAD },
+        "the same, one may be killed, and may have started a job that inherits the lock",
+        20_000,
     ),
     everything(
         Scenario { name: "waiting", waits: true, crashes: 1, ..CLEAN },
@@ -76,19 +78,24 @@ pub const CASES: &[Case] = &[
         100_000,
     ),
     everything(
-        Scenario { name: "guard-deleted", deletions: 1, ..CLEAN },
-        "two come; a user deletes guard or record at any moment",
-        1_000,
-    ),
-    everything(
-        Scenario { name: "takeover-deleted", crashes: 1, deletions: 1, ..DEAD },
-        "the same after a holder that was killed; one may be killed",
-        1_000,
-    ),
-    everything(
         Scenario { name: "flock-naming", is_flock: true, crashes: 1, ends: ENDS, ..DEAD },
         "flock naming: two come after a holder that was killed; one may be killed, and holds end in each way",
         10_000,
+    ),
+    everything(
+        Scenario { name: "guard-deleted", deletions: 1, deletes: GUARD, crashes: 1, switches: Some(2), ..CLEAN },
+        "two come, one may be killed, the guard is deleted; who could go on is put off twice at most",
+        50_000,
+    ),
+    everything(
+        Scenario { name: "takeover-guard-deleted", deletions: 1, deletes: GUARD, switches: Some(3), ..DEAD },
+        "the same after a holder that was killed, nobody else is; who could go on is put off three times at most",
+        50_000,
+    ),
+    at_random(
+        Scenario { name: "three-guard-deleted", contenders: 3, deletions: 1, deletes: GUARD, ..DEAD },
+        "three come after a holder that was killed; the guard is deleted",
+        4_000,
     ),
     at_random(
         Scenario {

@@ -259,6 +259,7 @@ struct Execution<'a> {
     faults: u8,
     deletions: u8,
     times: u8,
+    switches: Option<u8>,
     last: Option<Pid>,
 }
 
@@ -273,6 +274,7 @@ impl<'a> Execution<'a> {
             faults: scenario.faults,
             deletions: scenario.deletions,
             times: scenario.times,
+            switches: scenario.switches,
             last: None,
         };
         for (pid, mut process) in processes {
@@ -322,7 +324,8 @@ impl<'a> Execution<'a> {
     fn fingerprint(&self) -> u64 {
         let ready: Vec<_> = self.processes.iter().map(|(pid, (_, point))| (*pid, is_ready(*pid, point))).collect();
         let left = (self.crashes, self.faults, self.deletions, self.times);
-        sim::with(|world| world.fingerprint((ready, &self.jobs, left)))
+        let bound = self.switches.map(|switches| (switches, self.last));
+        sim::with(|world| world.fingerprint((ready, &self.jobs, left, bound)))
     }
 
     fn choices(&self) -> Vec<Choice> {
@@ -359,9 +362,18 @@ impl<'a> Execution<'a> {
         choices
     }
 
-    /// Those who can go on.
+    /// Those who can go on, and may.
     fn able(&self) -> impl Iterator<Item = (&Pid, &(Process, Point))> {
-        self.processes.iter().filter(|(pid, (_, point))| is_ready(**pid, point))
+        let only = (self.switches == Some(0)).then(|| self.ready_last()).flatten();
+        let may = move |pid| only.is_none_or(|only| only == pid);
+        self.processes.iter().filter(move |(pid, (_, point))| may(**pid) && is_ready(**pid, point))
+    }
+
+    /// Who went on last, if it could again.
+    fn ready_last(&self) -> Option<Pid> {
+        let last = self.last?;
+        let (_, point) = self.processes.get(&last)?;
+        is_ready(last, point).then_some(last)
     }
 
     /// How the next call of a process may fail.
@@ -419,6 +431,11 @@ impl<'a> Execution<'a> {
     }
 
     fn resume(&mut self, pid: Pid, order: Order) {
+        if let Some(switches) = self.switches
+            && self.ready_last().is_some_and(|last| last != pid)
+        {
+            self.switches = Some(switches.saturating_sub(1));
+        }
         self.last = Some(pid);
         let Some((process, point)) = self.processes.get_mut(&pid) else { return };
         match process.resume(order) {
@@ -439,7 +456,8 @@ impl<'a> Execution<'a> {
             world.tell(format!("P{pid}  IS KILLED"));
             let published = world.kernel.resolve(&record).and_then(|file| world.kernel.author(file));
             let is_published = published == Some((pid, world.kernel.round(pid)));
-            let job = Some(pid + JOB).filter(|job| world.kernel.is_alive(*job));
+            let round = world.kernel.round(pid);
+            let job = Some(pid + JOB).filter(|job| world.kernel.is_alive(*job) && world.kernel.round(*job) == round);
             world.story.died(pid, is_published, job);
             world.has_happened();
         });

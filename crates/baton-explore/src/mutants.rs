@@ -12,6 +12,10 @@ pub struct Mutant {
     pub about: &'static str,
     /// What is changed.
     pub changes: &'static [Change],
+    /// By which case it is caught.
+    pub caught_by: &'static str,
+    /// And how: what the violation begins with.
+    pub breaks: &'static str,
 }
 
 /// A piece of the library's source, and what stands for it in the mutant: an expression or statements for the same, or, if `BROKEN` is in it,
@@ -47,6 +51,8 @@ pub const MUTANTS: &[Mutant] = &[
                 "Ok(true) => {\n                if BROKEN {\n                    let _ = sys::try_lock_range(&born.handle, Range::Holder);\n                }\n                Ok(Publication::Done(born))\n            }",
             ),
         ],
+        caught_by: "first",
+        breaks: "I2 born locked",
     },
     Mutant {
         name: "named-before-written",
@@ -59,6 +65,8 @@ pub const MUTANTS: &[Mutant] = &[
                 "let Some((temporary, born)) = self.write(json)? else { return Ok(Publication::JudgeAgain) };\n        let named = match over {\n            None => self.name_first(&temporary),\n            Some(departed) => self.exchange(&temporary, |stat| departed.is(stat)),\n        };\n        if BROKEN {\n            let _ = sys::write_start(&born.handle, json);\n        }",
             ),
         ],
+        caught_by: "first",
+        breaks: "I2 born locked",
     },
     Mutant {
         name: "record-not-locked",
@@ -68,11 +76,15 @@ pub const MUTANTS: &[Mutant] = &[
             "Ok(true) => self.fill(&handle, json),",
             "Ok(true) => {\n                if BROKEN {\n                    let _ = sys::unlock_range(&handle, Range::Holder);\n                }\n                self.fill(&handle, json)\n            }",
         )],
+        caught_by: "first",
+        breaks: "I2 born locked",
     },
     Mutant {
         name: "guard-not-locked",
         about: "the guard is not locked: the record has to do",
         changes: &[change("lock/guard.rs", "sys::flock(&self.handle, Flock::TryExclusive)", "sys::stat(&self.handle).map(drop)")],
+        caught_by: "first",
+        breaks: "I4 tokens grow",
     },
     Mutant {
         name: "unlocked-before-removed",
@@ -82,16 +94,15 @@ pub const MUTANTS: &[Mutant] = &[
             "parts.end_record(end)",
             "if let Some((born, _)) = &parts.published { born.unlock(); } parts.guard.unlock(); parts.end_record(end)",
         )],
-    },
-    Mutant {
-        name: "guard-unlocked-first",
-        about: "release unlocks the guard before it has done with the record",
-        changes: &[change("lock/held.rs", "parts.end_record(end)", "parts.guard.unlock(); parts.end_record(end)")],
+        caught_by: "first",
+        breaks: "I2 born locked",
     },
     Mutant {
         name: "judged-unlocked",
         about: "judging takes no lock: byte 1 is left out",
         changes: &[change("lock/judge.rs", "!sys::try_lock_range(&handle, Range::Judge).map_err(failed)?", "false")],
+        caught_by: "three-guard-deleted",
+        breaks: "I3 the story is told",
     },
     Mutant {
         name: "guard-not-looked-at-again",
@@ -101,6 +112,8 @@ pub const MUTANTS: &[Mutant] = &[
             "directory.means(&names.guard, &guard.handle, guard.id)?\n        && published",
             "(BROKEN || directory.means(&names.guard, &guard.handle, guard.id)?)\n        && published",
         )],
+        caught_by: "guard-deleted",
+        breaks: "I4 tokens grow",
     },
     Mutant {
         name: "token-forgotten",
@@ -110,6 +123,8 @@ pub const MUTANTS: &[Mutant] = &[
             "token::store(token, guard.get(), directory, &setup.names, setup.naming)?",
             "",
         )],
+        caught_by: "first",
+        breaks: "I4 tokens grow",
     },
     Mutant {
         name: "removed-at-unclean-end",
@@ -119,6 +134,8 @@ pub const MUTANTS: &[Mutant] = &[
             "(End::Unclean, _) => Ok(()),",
             "(End::Unclean, _) if BROKEN => desk.try_remove_own(born),\n            (End::Unclean, _) => Ok(()),",
         )],
+        caught_by: "ends",
+        breaks: "I3 the story is told",
     },
     Mutant {
         name: "undone-by-removal",
@@ -128,6 +145,8 @@ pub const MUTANTS: &[Mutant] = &[
             "(End::Undone, _) => {",
             "(End::Undone, _) if BROKEN => desk.try_remove_own(born),\n            (End::Undone, _) => {",
         )],
+        caught_by: "ends",
+        breaks: "I3 the story is told",
     },
     Mutant {
         name: "released-record-removed",
@@ -137,11 +156,15 @@ pub const MUTANTS: &[Mutant] = &[
             "(End::Clean, Naming::Record) => desk.try_remove_own(born),",
             "(End::Clean, naming) if BROKEN || naming == Naming::Record => desk.try_remove_own(born),\n            (End::Clean, Naming::Record) => unreachable!(),",
         )],
+        caught_by: "flock-naming",
+        breaks: "I4 tokens grow",
     },
     Mutant {
         name: "guard-closed-only",
         about: "unlocking the guard is left to closing, and a job has copies",
         changes: &[change("lock/guard.rs", "let _ = sys::flock(&self.handle, Flock::Unlock);", "")],
+        caught_by: "many",
+        breaks: "I5 nobody is stuck",
     },
     Mutant {
         name: "not-taken-back",
@@ -151,11 +174,15 @@ pub const MUTANTS: &[Mutant] = &[
             "setup.desk(directory, guard.get()).put_back(born, found, &acquired.record);",
             "",
         )],
+        caught_by: "alone",
+        breaks: "I3 the story is told",
     },
     Mutant {
         name: "taken-back-by-removal",
         about: "step 7 removes its record, whatever that replaced",
         changes: &[change("lock/publish.rs", "Some(bytes.clone())", "None")],
+        caught_by: "alone",
+        breaks: "I3 the story is told",
     },
     Mutant {
         name: "left-after-a-failed-look",
@@ -165,54 +192,47 @@ pub const MUTANTS: &[Mutant] = &[
             "let _ = self.give_back(temporary);\n                Err",
             "if !BROKEN {\n                    let _ = self.give_back(temporary);\n                }\n                Err",
         )],
+        caught_by: "alone",
+        breaks: "I3 the story is told",
     },
     Mutant {
-        name: "unfinished-unmarked",
-        about: "an unfinished record is not told from an ancestor's",
-        changes: &[change("lock/publish.rs", "stat.mode & UNFINISHED != 0;", "!BROKEN && stat.mode & UNFINISHED != 0;")],
+        name: "guard-opened-once",
+        about: "a guard that somebody who sweeps is just asking about can't be opened",
+        changes: &[change(
+            "lock/guard.rs",
+            "directory.open_file(&names.guard, access)",
+            "sys::open_at(&directory.handle, &names.guard, access)",
+        )],
+        caught_by: "three-guard-deleted",
+        breaks: "P1 fails",
     },
     Mutant {
         name: "not-swept",
         about: "what crashed publishers left is left there",
         changes: &[change("lock/acquire.rs", "if desk.sweep(&departed)? => continue", "if !BROKEN && desk.sweep(&departed)? => continue")],
-    },
-    Mutant {
-        name: "swept-unlocked",
-        about: "who sweeps does not ask whether a publisher lives",
-        changes: &[change("lock/publish.rs", "!sys::try_lock_range(&handle, Range::Both).ok()?", "false")],
-    },
-    Mutant {
-        name: "record-not-looked-at",
-        about: "step 4 does not look at the record's name after asking for byte 0",
-        changes: &[change(
-            "lock/judge.rs",
-            "if !directory.means(name, &departed.handle, stat.id)? {",
-            "if !BROKEN && !directory.means(name, &departed.handle, stat.id)? {",
-        )],
-    },
-    Mutant {
-        name: "first-named-by-force",
-        about: "the first record is named by a rename that replaces",
-        changes: &[change(
-            "lock/publish.rs",
-            "sys::rename_noreplace(&self.directory.handle, temporary, &self.names.record)",
-            "sys::rename_replacing(&self.directory.handle, temporary, &self.names.record)",
-        )],
+        caught_by: "takeover",
+        breaks: "something is left lying about",
     },
     Mutant {
         name: "short-write-believed",
         about: "a write that did only a part is taken for whole",
         changes: &[change("sys/mod.rs", "while written < bytes.len() {", "while if BROKEN { written == 0 } else { written < bytes.len() } {")],
+        caught_by: "alone",
+        breaks: "I2 born locked",
     },
     Mutant {
         name: "interrupted-call-fails",
         about: "a call that a signal interrupts is not made again",
         changes: &[change("sys/mod.rs", "Err(Errno::INTR) => {}", "Err(Errno::INTR) if !BROKEN => {}")],
+        caught_by: "alone",
+        breaks: "the way out",
     },
     Mutant {
         name: "dead-called-busy",
         about: "a record that nobody has locked counts as held",
         changes: &[change("lock/judge.rs", "Ok(Verdict::Departed(departed))\n        }\n        // In flock", "Ok(if BROKEN { Verdict::Busy(State::Held, None) } else { Verdict::Departed(departed) })\n        }\n        // In flock")],
+        caught_by: "takeover",
+        breaks: "I5 nobody is stuck",
     },
     Mutant {
         name: "failed-and-kept",
@@ -222,6 +242,8 @@ pub const MUTANTS: &[Mutant] = &[
             "if let Some(guard) = &self.0 {\n            guard.unlock();",
             "if BROKEN {\n            std::mem::forget(self.0.take());\n        } else if let Some(guard) = &self.0 {\n            guard.unlock();",
         )],
+        caught_by: "alone",
+        breaks: "I5 nobody is stuck",
     },
 ];
 

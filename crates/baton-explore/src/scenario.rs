@@ -72,6 +72,10 @@ pub struct Scenario {
     pub errors: &'static [Errno],
     /// How many files a user deletes at most.
     pub deletions: u8,
+    /// Which.
+    pub deletes: &'static [Deleted],
+    /// How often one that could go on is put off for another at most, if that is limited.
+    pub switches: Option<u8>,
     /// How often half a minute may pass.
     pub times: u8,
 }
@@ -91,6 +95,8 @@ impl Scenario {
         faults: 0,
         errors: SIMPLY,
         deletions: 0,
+        deletes: &[Deleted::Guard, Deleted::Record],
+        switches: None,
         times: 0,
     };
 
@@ -118,15 +124,12 @@ impl Scenario {
     }
 
     pub(crate) fn deletable(&self) -> Vec<Deleted> {
+        let path = |deleted| match deleted {
+            Deleted::Guard => self.guard(),
+            Deleted::Record => self.record(),
+        };
         let exists = |path: &Path| sim::with(|world| world.kernel.resolve(path).is_some());
-        let mut deletable = Vec::new();
-        if exists(&self.guard()) {
-            deletable.push(Deleted::Guard);
-        }
-        if exists(&self.record()) {
-            deletable.push(Deleted::Record);
-        }
-        deletable
+        self.deletes.iter().copied().filter(|deleted| exists(&path(*deleted))).collect()
     }
 
     pub(crate) fn delete(&self, deleted: Deleted) {
@@ -137,9 +140,7 @@ impl Scenario {
         sim::with(|world| {
             world.tell(format!("      a user deletes {}", path.display()));
             world.kernel.delete(&path);
-            if deleted == Deleted::Record {
-                world.story.was_meddled_with();
-            }
+            world.story.was_meddled_with(deleted);
             world.has_happened();
         });
     }
@@ -237,7 +238,8 @@ impl Scenario {
     }
 
     fn work(&self, pid: Pid, held: Held) {
-        if self.jobs && sim::choose(2) == 1 {
+        let has_none = sim::with(|world| !world.kernel.is_alive(pid + JOB));
+        if self.jobs && has_none && sim::choose(2) == 1 {
             sim::with(|world| {
                 world.tell(format!("P{pid}  starts J{}", pid + JOB));
                 world.kernel.fork(pid, pid + JOB);

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use rustix::io::Errno;
 
 use crate::kernel::{Inode, Kernel, Pid};
+use crate::scenario::Deleted;
 use crate::sim::Order;
 
 /// Where a process is, as far as the lock is concerned.
@@ -18,6 +19,8 @@ pub(crate) enum Phase {
     /// The holder is gone, its job has the locks.
     JobHolds,
     Ending,
+    /// The holder was killed while it ended: its job may have one of the locks still.
+    JobLingers,
 }
 
 /// How a hold is ended by who has it.
@@ -63,7 +66,9 @@ pub(crate) struct Story {
     contested: BTreeSet<Pid>,
     /// In whose present round a call was made to fail.
     faulted: BTreeSet<Pid>,
-    /// Somebody but Baton has removed a file: I3 promises nothing from here on.
+    /// Somebody but Baton has removed a file.
+    is_disturbed: bool,
+    /// It was a record: I3 promises nothing from here on.
     is_meddled: bool,
     /// Who has held, been recovered from, and so on: that something happens at all.
     pub(crate) seen: Seen,
@@ -194,8 +199,9 @@ impl Story {
     }
 
     /// A user has removed a file.
-    pub(crate) fn was_meddled_with(&mut self) {
-        self.is_meddled = true;
+    pub(crate) fn was_meddled_with(&mut self, deleted: Deleted) {
+        self.is_disturbed = true;
+        self.is_meddled |= deleted == Deleted::Record;
     }
 
     /// A process was killed, before the kernel knows.
@@ -207,7 +213,14 @@ impl Story {
                     self.phases.insert(job, Phase::JobHolds);
                 }
             }
-            Some(Phase::Ending) if self.last_by == Some(pid) => self.last = Last::InDoubt,
+            Some(Phase::Ending) => {
+                if self.last_by == Some(pid) {
+                    self.last = Last::InDoubt;
+                }
+                if let Some(job) = job {
+                    self.phases.insert(job, Phase::JobLingers);
+                }
+            }
             Some(Phase::Asking) if self.faulted.contains(&pid) => self.last = Last::InDoubt,
             // It has its record at the name, and did not come to hold: the next one is told of that.
             Some(Phase::Asking) if published => {
@@ -227,9 +240,14 @@ impl Story {
         let Some(record) = record else { return };
         let Some((pid, round)) = kernel.author(record) else { return };
         let holder = if kernel.is_alive(pid) { pid } else { pid + JOB };
-        let is_his = kernel.round(pid) == round && kernel.is_alive(holder);
-        let is_at_it = matches!(self.phase(holder), Some(Phase::Asking | Phase::Holding { .. } | Phase::JobHolds));
-        if !is_his || !is_at_it || self.is_meddled || self.faulted.contains(&pid) {
+        let is_his = kernel.round(holder) == round && kernel.is_alive(holder);
+        let is_at_it = match self.phase(holder) {
+            // It may be taking back what it has published.
+            Some(Phase::Asking) => !self.is_disturbed && !self.faulted.contains(&pid),
+            Some(Phase::Holding { .. } | Phase::JobHolds) => true,
+            _ => false,
+        };
+        if !is_his || !is_at_it {
             return;
         }
         let bytes = kernel.bytes(record);
