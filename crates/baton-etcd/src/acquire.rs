@@ -85,7 +85,14 @@ impl<'a> Acquisition<'a> {
         let shared = &self.lock.shared;
         let record = self.lock.options.record(None).to_json().into_bytes();
         let (cluster, keys) = (Arc::clone(&shared.cluster), self.lock.keys.clone());
-        shared.engine.block_on(Claim::enter(&shared.engine, cluster, keys, shared.lease, record, only_if_first))
+        shared.engine.block_on(Claim::enter(
+            &shared.engine,
+            cluster,
+            keys,
+            shared.lease,
+            record,
+            only_if_first,
+        ))
     }
 
     fn busy(&self) -> Result<Attempt, Error> {
@@ -116,7 +123,9 @@ impl<'a> Acquisition<'a> {
                 }
                 Turn::First(found) => return self.take(claim, found),
                 Turn::After { key, revision } => {
-                    if !self.goes_on()? || engine.block_on(self.interrupt.or(claim.until_gone(&key, revision))).is_none() {
+                    if !self.goes_on()?
+                        || engine.block_on(self.interrupt.or(claim.until_gone(&key, revision))).is_none()
+                    {
                         break;
                     }
                 }
@@ -143,7 +152,8 @@ impl<'a> Acquisition<'a> {
         let taken = engine.block_on(claim.take(found.as_ref(), record.to_json().into_bytes()));
         if matches!(taken, Ok(true)) && claim.tenure.lost().is_none() {
             let outcome = outcome(found.as_ref());
-            let hold = Hold::new(Arc::clone(&self.lock.shared), self.lock.address.path(), claim, record, found);
+            let hold =
+                Hold::new(Arc::clone(&self.lock.shared), self.lock.address.path(), claim, record, found);
             return Ok(Passed::Holding(Held::new(hold, outcome, token)));
         }
         drop(engine.block_on(claim.leave(Left::Undone(found.as_ref()))));

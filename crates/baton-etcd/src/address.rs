@@ -58,7 +58,9 @@ fn endpoint(text: &str) -> Option<String> {
     };
     let is_bracketed = host.starts_with('[') && host.ends_with(']');
     let allowed = |character: char| {
-        character.is_ascii_alphanumeric() || "-._".contains(character) || (is_bracketed && "[]:%".contains(character))
+        character.is_ascii_alphanumeric()
+            || "-._".contains(character)
+            || (is_bracketed && "[]:%".contains(character))
     };
     (!host.is_empty() && port != 0 && host.chars().all(allowed)).then(|| format!("{host}:{port}"))
 }
@@ -89,15 +91,28 @@ mod tests {
 
     #[test]
     fn an_address_keeps_its_endpoints_in_order_and_gets_the_usual_port() {
-        assert_eq!(parsed("etcd://a,b:1,[::1]:2,[fe80::1]/x/y/"), "etcd://a:2379,b:1,[::1]:2,[fe80::1]:2379/x/y");
+        assert_eq!(
+            parsed("etcd://a,b:1,[::1]:2,[fe80::1]/x/y/"),
+            "etcd://a:2379,b:1,[::1]:2,[fe80::1]:2379/x/y"
+        );
         assert_eq!(parsed("etcds://etcd-0.local/baton"), "etcds://etcd-0.local:2379/baton");
     }
 
     #[test]
     fn what_is_no_address_is_refused() {
         for text in [
-            "", "a:1/x", "http://a/x", "etcd://a", "etcd://a/", "etcd:///x", "etcd://a,/x", "etcd://a:0/x",
-            "etcd://a:99999/x", "etcd://::1/x", "etcd://a b/x", "etcd://a/x?y",
+            "",
+            "a:1/x",
+            "http://a/x",
+            "etcd://a",
+            "etcd://a/",
+            "etcd:///x",
+            "etcd://a,/x",
+            "etcd://a:0/x",
+            "etcd://a:99999/x",
+            "etcd://::1/x",
+            "etcd://a b/x",
+            "etcd://a/x?y",
         ] {
             assert!(text.parse::<Address>().is_err(), "{text}");
         }

@@ -55,7 +55,9 @@ impl Failure {
             }
             _ if std::error::Error::source(status).is_some() => Self::connection(status),
             Code::Unavailable | Code::Cancelled => Self::Connection(said.to_owned()),
-            Code::Internal | Code::Unknown if !is("etcdserver: ") && !is("rpc error") => Self::NotEtcd(said.to_owned()),
+            Code::Internal | Code::Unknown if !is("etcdserver: ") && !is("rpc error") => {
+                Self::NotEtcd(said.to_owned())
+            }
             _ => Self::Final(said.to_owned()),
         }
     }
@@ -70,10 +72,24 @@ impl Failure {
         Self::Connection(reason)
     }
 
+    /// Of two failures of the same request at different members, the one that says more about the cluster.
+    pub(crate) fn or_more_telling(self, other: Self) -> Self {
+        let rank = |failure: &Self| match failure {
+            Self::Connection(_) => 0,
+            Self::Silence => 1,
+            Self::LoginAgain | Self::Passing(_) => 2,
+            Self::NoQuorum => 3,
+            Self::Refused(_) | Self::NotEtcd(_) | Self::Final(_) => 4,
+        };
+        if rank(&other) >= rank(&self) { other } else { self }
+    }
+
     /// Is it worth asking another member, or the same one a little later?
     pub(crate) fn is_passing(&self) -> bool {
         match self {
-            Self::Silence | Self::Connection(_) | Self::NoQuorum | Self::Passing(_) | Self::LoginAgain => true,
+            Self::Silence | Self::Connection(_) | Self::NoQuorum | Self::Passing(_) | Self::LoginAgain => {
+                true
+            }
             Self::Refused(_) | Self::NotEtcd(_) | Self::Final(_) => false,
         }
     }

@@ -18,13 +18,7 @@
 
 use baton_lock::{Broken, Process, Record, State};
 
-use crate::{
-    Error,
-    keys,
-    lock::EtcdLock,
-    observe,
-    wire::Transaction,
-};
+use crate::{Error, keys, lock::EtcdLock, observe, wire::Transaction};
 
 pub(crate) fn break_holder(
     lock: &EtcdLock,
@@ -46,7 +40,8 @@ pub(crate) fn break_holder(
     // Ends with the fence's lease.
     let fence = lock.keys.fence();
     loop {
-        let range = engine.block_on(lock.shared.cluster.read("look at the fence", keys::get(fence.clone())))?;
+        let range =
+            engine.block_on(lock.shared.cluster.read("look at the fence", keys::get(fence.clone())))?;
         let is_there = range.kvs.first().is_some_and(|found| found.value == token.to_string().into_bytes());
         if !is_there {
             break;

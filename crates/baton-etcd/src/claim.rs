@@ -199,7 +199,11 @@ fn created(answer: &TransactionAnswer) -> Option<i64> {
 
 /// What the ranges of a transaction found, in their order.
 pub(crate) fn found(answer: TransactionAnswer) -> Vec<Vec<KeyValue>> {
-    answer.responses.into_iter().map(|response| response.range.map_or_else(Vec::new, |range| range.kvs)).collect()
+    answer
+        .responses
+        .into_iter()
+        .map(|response| response.range.map_or_else(Vec::new, |range| range.kvs))
+        .collect()
 }
 
 /// The first key that the first range of a transaction found.

@@ -70,10 +70,6 @@ impl Cluster {
         &self.endpoints
     }
 
-    pub(crate) fn members(&self) -> &[Member] {
-        &self.members
-    }
-
     /// Carries out a transaction.
     pub(crate) async fn commit(
         &self,
@@ -140,6 +136,7 @@ impl Cluster {
         F: Future<Output = Result<T, Status>>,
     {
         let mut tried = 0;
+        let mut worst: Option<Failure> = None;
         loop {
             let index = self.current.load(Ordering::Relaxed) % self.members.len();
             let limit = until.min(Instant::now() + attempt);
@@ -154,9 +151,12 @@ impl Cluster {
             tried += 1;
             // Ends because each round over the members takes at least the pause.
             let pause = if tried % self.members.len() == 0 { PAUSE } else { Duration::ZERO };
+            // That one member is down says less than that another one has no majority.
+            let telling = worst.take().map_or(failure.clone(), |worst| worst.or_more_telling(failure));
             if Instant::now() + pause >= until {
-                return Err(failure);
+                return Err(telling);
             }
+            worst = Some(telling);
             sleep(pause).await;
         }
     }
@@ -216,7 +216,9 @@ impl Cluster {
     pub(crate) async fn error(&self, what: &'static str, failure: Failure) -> Error {
         let endpoints = self.endpoints.clone();
         match failure {
-            Failure::Silence if self.some_member_lacks_a_leader().await => Error::NoQuorum { endpoints, what },
+            Failure::Silence if self.some_member_lacks_a_leader().await => {
+                Error::NoQuorum { endpoints, what }
+            }
             Failure::Silence => Error::Silent { endpoints, what },
             Failure::Connection(reason) => Error::Unreachable { endpoints, reason },
             Failure::NoQuorum => Error::NoQuorum { endpoints, what },

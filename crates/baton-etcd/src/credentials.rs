@@ -38,11 +38,11 @@ impl Credentials {
     fn from_variables(get: impl Fn(&str) -> Option<OsString>) -> Result<Self, Error> {
         let file = |variable: &str| -> Result<Option<Vec<u8>>, Error> {
             let Some(path) = get(variable).map(PathBuf::from) else { return Ok(None) };
-            fs::read(&path).map(Some).map_err(|error| Error::credentials(variable, Some(&path), error))
+            fs::read(&path).map(Some).map_err(|error| Error::credentials(variable, Some(&path), &error))
         };
         let text = |variable: &str| -> Result<Option<String>, Error> {
             let value = get(variable).map(OsString::into_string).transpose();
-            value.map_err(|_| Error::credentials(variable, None, "it is not UTF-8"))
+            value.map_err(|_| Error::credentials(variable, None, &"it is not UTF-8"))
         };
         let identity = match (file("BATON_ETCD_CERT")?, file("BATON_ETCD_KEY")?) {
             (Some(certificate), Some(key)) => Some((certificate, key)),
@@ -51,7 +51,8 @@ impl Credentials {
             (None, Some(_)) => return Err(alone("BATON_ETCD_KEY", "BATON_ETCD_CERT")),
         };
         let from_file = file("BATON_ETCD_PASSWORD_FILE")?.map(|bytes| first_line(&bytes)).transpose()?;
-        let password = from_file.map_or_else(|| text("BATON_ETCD_PASSWORD"), |password| Ok(Some(password)))?;
+        let password =
+            from_file.map_or_else(|| text("BATON_ETCD_PASSWORD"), |password| Ok(Some(password)))?;
         let user = match (text("BATON_ETCD_USER")?, password) {
             (Some(user), Some(password)) => Some((user, password)),
             (None, _) => None,
@@ -90,12 +91,12 @@ impl fmt::Debug for Credentials {
 }
 
 fn alone(given: &str, missing: &str) -> Error {
-    Error::credentials(given, None, format!("{missing} is missing"))
+    Error::credentials(given, None, &format_args!("{missing} is missing"))
 }
 
 fn first_line(bytes: &[u8]) -> Result<String, Error> {
     let text = std::str::from_utf8(bytes)
-        .map_err(|_| Error::credentials("BATON_ETCD_PASSWORD_FILE", None, "the file is not UTF-8"))?;
+        .map_err(|_| Error::credentials("BATON_ETCD_PASSWORD_FILE", None, &"the file is not UTF-8"))?;
     Ok(text.lines().next().unwrap_or_default().to_owned())
 }
 

@@ -3,7 +3,7 @@
 //! A caller has to tell apart: an address that is wrong (usage), a cluster that can't be reached or can't decide now,
 //! one that refuses us, and a lock that was lost. That the lock is held by somebody else is no error.
 
-use std::{fmt, io, path::PathBuf};
+use std::{fmt, io, path::Path};
 
 use baton_lock::ErrorKind;
 
@@ -149,7 +149,9 @@ impl fmt::Display for Loss {
             Self::Expired { reason: Some(reason) } => {
                 write!(out, "its lease could not be renewed in time ({reason})")
             }
-            Self::Gone => out.write_str("etcd no longer has this holder's key; somebody broke it, or its lease ran out"),
+            Self::Gone => {
+                out.write_str("etcd no longer has this holder's key; somebody broke it, or its lease ran out")
+            }
         }
     }
 }
@@ -159,7 +161,7 @@ impl Error {
         Self::Io { what, source: source.into() }
     }
 
-    pub(crate) fn credentials(variable: &str, path: Option<&PathBuf>, reason: impl ToString) -> Self {
+    pub(crate) fn credentials(variable: &str, path: Option<&Path>, reason: &dyn fmt::Display) -> Self {
         let what = match path {
             Some(path) => format!("`{}` (from {variable})", path.display()),
             None => variable.to_owned(),
@@ -187,13 +189,19 @@ impl Error {
     pub fn hint(&self) -> Option<&'static str> {
         Some(match self {
             Self::Address { .. } => "write etcd://HOST:PORT[,HOST:PORT…]/PREFIX, or etcds:// for TLS",
-            Self::Unreachable { .. } => "check the address, the network, and whether TLS (etcds://) is wanted",
-            Self::Silent { .. } => "check that it is etcd that listens there, and whether it wants TLS (etcds://)",
+            Self::Unreachable { .. } => {
+                "check the address, the network, and whether TLS (etcds://) is wanted"
+            }
+            Self::Silent { .. } => {
+                "check that it is etcd that listens there, and whether it wants TLS (etcds://)"
+            }
             Self::NoQuorum { .. } => "start the members that are down: more than half of them have to run",
             Self::Refused { .. } => {
                 "set BATON_ETCD_USER and BATON_ETCD_PASSWORD or BATON_ETCD_PASSWORD_FILE, and grant the user's role the store's prefix"
             }
-            Self::TooLarge { .. } => "keep fewer or smaller facts in the session; logs stay on the runner's disk",
+            Self::TooLarge { .. } => {
+                "keep fewer or smaller facts in the session; logs stay on the runner's disk"
+            }
             Self::Lost { .. } => "whatever it protects may be in other hands: fence it by the token",
             _ => return None,
         })

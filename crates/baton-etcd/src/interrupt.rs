@@ -25,9 +25,16 @@ pub(crate) struct Interrupt {
 impl Interrupt {
     /// Has to be called within the runtime.
     pub(crate) fn new(deadline: Option<Instant>, cancel: Option<&Cancel>) -> Result<Self, Error> {
-        let watch = |cancel: &Cancel| AsyncFd::with_interest(cancel.as_fd().try_clone_to_owned()?, Interest::READABLE);
-        let event =
-            cancel.map(watch).transpose().map_err(|error| Error::io("watch for the end of the wait", error))?;
+        let failed = |error| Error::io("watch for the end of the wait", error);
+        #[expect(
+            deprecated,
+            reason = "its successor is unsafe for types that change their descriptor; this one does not"
+        )]
+        let watch = |cancel: &Cancel| {
+            let own = cancel.as_fd().try_clone_to_owned()?;
+            AsyncFd::with_interest(own, Interest::READABLE)
+        };
+        let event = cancel.map(watch).transpose().map_err(failed)?;
         Ok(Self { deadline, cancel: cancel.cloned(), event })
     }
 

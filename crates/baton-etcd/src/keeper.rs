@@ -60,7 +60,10 @@ pub(crate) struct Keeper {
 
 /// What one attempt to renew came to.
 enum Renewal {
-    Confirmed { sent: Moment, ttl: Duration },
+    Confirmed {
+        sent: Moment,
+        ttl: Duration,
+    },
     /// A majority says that the key is not there any more, or is another one's.
     Gone,
 }
@@ -96,8 +99,9 @@ async fn keep(cluster: &Cluster, kept: &Kept, tenure: &Tenure) {
         sleep(pause.min(tenure.valid().left())).await;
         let until = Instant::now() + tenure.valid().left();
         // An eighth for one member: a member that hangs costs one renewal, not all of them.
-        let renewed =
-            cluster.attempt_until(until, kept.ttl / 8, |member, token| renew(member, token, kept.clone())).await;
+        let renewed = cluster
+            .attempt_until(until, kept.ttl / 8, |member, token| renew(member, token, kept.clone()))
+            .await;
         match renewed {
             // A late answer is refused, and the loop ends.
             Ok(Renewal::Confirmed { sent, ttl }) => drop(tenure.extend(sent, ttl)),
@@ -115,14 +119,12 @@ async fn keep(cluster: &Cluster, kept: &Kept, tenure: &Tenure) {
 async fn renew(member: Member, token: Token, kept: Kept) -> Result<Renewal, Status> {
     let sent = Moment::now();
     let question = tokio_stream::once(LeaseId { id: kept.lease });
-    let mut answers =
-        member.converse("/etcdserverpb.Lease/LeaseKeepAlive", question, &token).await?;
+    let mut answers = member.converse("/etcdserverpb.Lease/LeaseKeepAlive", question, &token).await?;
     let answer: LeaseAnswer = answers
         .next()
         .await
         .unwrap_or_else(|| Err(Status::unavailable("the member ended the keep-alive without an answer")))?;
-    let read: RangeAnswer =
-        member.ask("/etcdserverpb.KV/Range", keys::get(kept.key.clone()), &token).await?;
+    let read: RangeAnswer = member.ask("/etcdserverpb.KV/Range", keys::get(kept.key.clone()), &token).await?;
     if read.kvs.first().is_none_or(|found| found.create_revision != kept.revision) {
         return Ok(Renewal::Gone);
     }

@@ -4,7 +4,6 @@
 //! PREFIX/locks/NAME/queue/LEASE   who holds (the one created first) and who waits; goes with its lease
 //! PREFIX/locks/NAME/unclean       the record of the last holder that has not ended cleanly; stays
 //! PREFIX/locks/NAME/fence         token of a holder that was broken; nobody holds before it is gone
-//! PREFIX/sessions/NAME            the session
 //! ```
 
 use crate::{
@@ -34,11 +33,6 @@ impl Keys {
         &self.name
     }
 
-    /// Before all keys of this lock.
-    pub(crate) fn all(&self) -> Vec<u8> {
-        self.of("")
-    }
-
     /// Before the keys of the holder and of those who wait.
     pub(crate) fn queue(&self) -> Vec<u8> {
         self.of("queue/")
@@ -57,10 +51,6 @@ impl Keys {
         self.of("fence")
     }
 
-    pub(crate) fn session(&self) -> Vec<u8> {
-        format!("{}/sessions/{}", self.prefix, self.name).into_bytes()
-    }
-
     fn of(&self, rest: &str) -> Vec<u8> {
         format!("{}/locks/{}/{rest}", self.prefix, self.name).into_bytes()
     }
@@ -69,11 +59,6 @@ impl Keys {
 /// Before the keys of all locks.
 pub(crate) fn locks(prefix: &str) -> Vec<u8> {
     format!("{prefix}/locks/").into_bytes()
-}
-
-/// Before the keys of all sessions.
-pub(crate) fn sessions(prefix: &str) -> Vec<u8> {
-    format!("{prefix}/sessions/").into_bytes()
 }
 
 /// The end of the range of all keys that begin so: the same with its last byte, a `/`, raised by one.
@@ -91,9 +76,9 @@ pub(crate) fn get(key: Vec<u8>) -> Range {
 
 /// Reads all keys that begin so, in the order in which they were created.
 pub(crate) fn get_all(prefix: Vec<u8>) -> Range {
-    let range_end = end_of(prefix.clone());
+    let end = end_of(prefix.clone());
     let (order, target) = (Order::Ascend.into(), Target::Create.into());
-    Range { key: prefix, range_end, order, target, ..Range::default() }
+    Range { key: prefix, end, order, target, ..Range::default() }
 }
 
 /// Reads the key, among those that begin so, that was created last before this revision.
@@ -167,9 +152,9 @@ mod tests {
     #[test]
     fn a_range_over_one_lock_has_no_key_of_another() {
         let (short, long) = (Keys::new("p", "a").expect("a name"), Keys::new("p", "a-b").expect("a name"));
-        let range = get_all(short.all());
-        let within = |key: &Vec<u8>| *key >= range.key && *key < range.range_end;
+        let range = get_all(short.of(""));
+        let within = |key: &Vec<u8>| *key >= range.key && *key < range.end;
         assert!(within(&short.place(7)) && within(&short.unclean()) && within(&short.fence()));
-        assert!(!within(&long.place(7)) && !within(&short.session()));
+        assert!(!within(&long.place(7)));
     }
 }

@@ -8,19 +8,13 @@ use std::{
 };
 
 use baton_lock::{
-    Address, Attempt, Broken, Cancel, Ending, Error as LockError, Identity, Observation, Options, Process, Pruned,
-    Pruning,
+    Address, Attempt, Broken, Cancel, Ending, Error as LockError, Identity, Observation, Options, Process,
+    Pruned, Pruning,
     store::{OnBusy, StoredLock},
 };
 
 use crate::{
-    Error,
-    acquire::Acquisition,
-    breaking,
-    interrupt::Interrupt,
-    keys::Keys,
-    observe,
-    store::Shared,
+    Error, acquire::Acquisition, breaking, interrupt::Interrupt, keys::Keys, observe, store::Shared,
 };
 
 /// A lock of an etcd store; not held, only known.
@@ -40,7 +34,11 @@ impl EtcdLock {
         Ok(Self { shared, keys, path: address.path(), address, options })
     }
 
-    pub(crate) fn interrupt(&self, deadline: Option<Instant>, cancel: Option<&Cancel>) -> Result<Interrupt, Error> {
+    pub(crate) fn interrupt(
+        &self,
+        deadline: Option<Instant>,
+        cancel: Option<&Cancel>,
+    ) -> Result<Interrupt, Error> {
         self.shared.engine.block_on(async { Interrupt::new(deadline, cancel) })
     }
 }
@@ -98,7 +96,10 @@ impl StoredLock for EtcdLock {
         Err(LockError::Store {
             kind: baton_lock::ErrorKind::Usage,
             message: "there is nothing to prune in an etcd store".to_owned(),
-            hint: Some("what is left of a lock there goes with its lease, but for the record of an unclean end".to_owned()),
+            hint: Some(
+                "what is left of a lock there goes with its lease, but for the record of an unclean end"
+                    .to_owned(),
+            ),
             source: None,
         })
     }

@@ -31,7 +31,6 @@ const MOST: usize = 64 * 1024 * 1024;
 /// One endpoint and its connection, which is made when it is first used, and again when it breaks.
 #[derive(Clone, Debug)]
 pub(crate) struct Member {
-    pub(crate) endpoint: String,
     channel: Channel,
 }
 
@@ -58,9 +57,9 @@ impl Member {
         if tls {
             connection = connection
                 .tls_config(credentials.tls())
-                .map_err(|error| Error::credentials("a certificate or key", None, deepest(&error)))?;
+                .map_err(|error| Error::credentials("a certificate or key", None, &deepest(&error)))?;
         }
-        Ok(Self { endpoint: endpoint.to_owned(), channel: connection.connect_lazy() })
+        Ok(Self { channel: connection.connect_lazy() })
     }
 
     /// One request and its answer.

@@ -4,14 +4,7 @@ use std::time::Duration;
 
 use baton_lock::{Lease, Observation, Record, State};
 
-use crate::{
-    Error,
-    claim::found,
-    interrupt::Interrupt,
-    keys,
-    lock::EtcdLock,
-    wire::KeyValue,
-};
+use crate::{Error, claim::found, interrupt::Interrupt, keys, lock::EtcdLock, wire::KeyValue};
 
 /// Everything there is of a lock, at one revision.
 struct Seen {

@@ -45,8 +45,7 @@ impl EtcdStore {
         let engine = Engine::start()?;
         let cluster = engine.block_on(async { Cluster::new(&address, credentials) })?;
         let whole = Duration::from_secs(lease.as_secs() + u64::from(lease.subsec_nanos() > 0));
-        let shared =
-            Shared { address, lease: whole.max(SHORTEST_LEASE), cluster: Arc::new(cluster), engine };
+        let shared = Shared { address, lease: whole.max(SHORTEST_LEASE), cluster: Arc::new(cluster), engine };
         let status = shared.engine.block_on(shared.cluster.status())?;
         if !is_new_enough(&status.version) {
             let endpoints = shared.cluster.endpoints().to_owned();

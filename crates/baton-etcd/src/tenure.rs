@@ -63,8 +63,7 @@ impl Tenure {
         let alarm = timerfd_create(TimerfdClockId::Boottime, flags)
             .map_err(|error| Error::io("create a timer", error))?;
         let (valid, exclusive) = (sent.after(validity(ttl)), sent.after(exclusivity(ttl)));
-        let tenure =
-            Self { state: Mutex::new(State { valid, exclusive, lost: None, failed: None }), alarm };
+        let tenure = Self { state: Mutex::new(State { valid, exclusive, lost: None, failed: None }), alarm };
         tenure.set_alarm(valid);
         Ok(tenure)
     }
@@ -146,7 +145,7 @@ mod tests {
 
     use super::*;
 
-    const LONG: Duration = Duration::from_secs(3600);
+    const LONG: Duration = Duration::from_hours(1);
 
     fn is_told(tenure: &Tenure) -> bool {
         let zero = Timespec { tv_sec: 0, tv_nsec: 0 };

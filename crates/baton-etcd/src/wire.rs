@@ -35,13 +35,13 @@ pub(crate) struct KeyValue {
     pub(crate) lease: i64,
 }
 
-/// A `RangeRequest`: one key, or all from `key` up to `range_end`.
+/// One key, or all from `key` up to `end`.
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct Range {
     #[prost(bytes = "vec", tag = "1")]
     pub(crate) key: Vec<u8>,
     #[prost(bytes = "vec", tag = "2")]
-    pub(crate) range_end: Vec<u8>,
+    pub(crate) end: Vec<u8>,
     #[prost(int64, tag = "3")]
     pub(crate) limit: i64,
     #[prost(enumeration = "Order", tag = "5")]
@@ -94,13 +94,6 @@ pub(crate) struct Delete {
     pub(crate) key: Vec<u8>,
     #[prost(bytes = "vec", tag = "2")]
     pub(crate) range_end: Vec<u8>,
-}
-
-/// What is only there to be decoded: of a put or a deletion nothing but that it was done is of interest.
-#[derive(Clone, PartialEq, Message)]
-pub(crate) struct Done {
-    #[prost(message, optional, tag = "1")]
-    pub(crate) header: Option<Header>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -269,20 +262,4 @@ pub(crate) struct Authenticate {
 pub(crate) struct AuthenticateAnswer {
     #[prost(string, tag = "2")]
     pub(crate) token: String,
-}
-
-#[derive(Clone, PartialEq, Message)]
-pub(crate) struct Members {
-    #[prost(message, repeated, tag = "2")]
-    pub(crate) members: Vec<Member>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-pub(crate) struct Member {
-    #[prost(uint64, tag = "1")]
-    pub(crate) id: u64,
-    #[prost(string, tag = "2")]
-    pub(crate) name: String,
-    #[prost(string, repeated, tag = "4")]
-    pub(crate) client_urls: Vec<String>,
 }
