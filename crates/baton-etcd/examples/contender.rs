@@ -8,6 +8,8 @@
 //! | `try`, `lock` | `held TOKEN fresh`, `held TOKEN recovered TOKEN-OF-THE-DEAD`, `busy STATE` |
 //! | `verify` | `intact`, `lost: WHY` |
 //! | `await-loss` | `lost: WHY`, as soon as the descriptor says so |
+//! | `status` | `STATE TOKEN NUMBER-OF-WAITERS` |
+//! | `break TOKEN` | `ended`, `already ended`, `other token` |
 //! | `release`, `abandon` | `released`, `error: WHY` |
 
 use std::{
@@ -18,7 +20,7 @@ use std::{
 };
 
 use baton_etcd::{Credentials, EtcdStore};
-use baton_lock::{Attempt, Held, Integrity, Lock, Outcome, store::StoredLock};
+use baton_lock::{Attempt, Broken, Ending, Held, Integrity, Lock, Outcome, store::StoredLock};
 use rustix::event::{PollFd, PollFlags, poll};
 
 fn main() {
@@ -52,6 +54,8 @@ fn obey(order: &str, lock: &impl StoredLock, held: &mut Option<Held>) -> Result<
     let attempt = match order {
         "try" => lock.try_lock()?,
         "lock" => lock.lock_with(None, None, &mut |_| ControlFlow::Continue(()))?,
+        "status" => return status(lock),
+        _ if order.starts_with("break ") => return break_holder(&order["break ".len()..], lock),
         _ => return with_hold(order, held.take().ok_or("nothing is held")?, held),
     };
     Ok(match attempt {
@@ -68,6 +72,23 @@ fn obey(order: &str, lock: &impl StoredLock, held: &mut Option<Held>) -> Result<
             *held = Some(got);
             answer
         }
+    })
+}
+
+/// `STATE TOKEN WAITERS`.
+fn status(lock: &impl StoredLock) -> Result<String, Box<dyn Error>> {
+    let seen = lock.observe()?;
+    let token = seen.record.as_ref().and_then(|record| record.token()).unwrap_or(0);
+    Ok(format!("{} {token} {}", seen.state.name(), seen.queue.len()))
+}
+
+fn break_holder(token: &str, lock: &impl StoredLock) -> Result<String, Box<dyn Error>> {
+    let ending = Ending { signal: 15, grace: Duration::ZERO };
+    Ok(match lock.break_holder(token.parse()?, ending, &mut |_| {})? {
+        Broken::Ended { .. } => "ended".to_owned(),
+        Broken::AlreadyEnded(_) => "already ended".to_owned(),
+        Broken::OtherToken(_) => "other token".to_owned(),
+        other => format!("{other:?}"),
     })
 }
 

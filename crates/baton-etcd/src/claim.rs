@@ -13,7 +13,7 @@ use tokio::time::sleep;
 use tokio_stream::StreamExt as _;
 
 use crate::{
-    Error,
+    Error, breaking,
     clock::Moment,
     cluster::Cluster,
     engine::Engine,
@@ -118,6 +118,9 @@ impl Claim {
         if own.is_none_or(|own| own.create_revision != self.kept.revision) {
             return Ok(Turn::Gone);
         }
+        if let Some(fence) = &fence {
+            breaking::arm(&self.cluster, &self.keys, fence).await?;
+        }
         Ok(match before.or(fence) {
             Some(first) => Turn::After { key: first.key, revision },
             None => Turn::First(unclean),
@@ -173,7 +176,7 @@ impl Claim {
 
     /// Takes away the fence that somebody has put up because of this hold, now that nothing runs under it any more.
     pub(crate) async fn lift_fence(&self) -> Result<(), Error> {
-        let value = self.kept.revision.to_string().into_bytes();
+        let value = breaking::value(self.kept.revision, self.kept.ttl.as_secs());
         let transaction = Transaction {
             compare: vec![keys::has_value(self.keys.fence(), value)],
             success: vec![keys::deleting(self.keys.fence())],

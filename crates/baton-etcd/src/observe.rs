@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use baton_lock::{Lease, Observation, Record, State};
 
-use crate::{Error, claim::found, interrupt::Interrupt, keys, lock::EtcdLock, wire::KeyValue};
+use crate::{Error, breaking, claim::found, interrupt::Interrupt, keys, lock::EtcdLock, wire::KeyValue};
 
 /// Everything there is of a lock, at one revision.
 struct Seen {
@@ -54,6 +54,10 @@ pub(crate) fn wait_until_free(lock: &EtcdLock, interrupt: &Interrupt) -> Result<
 
 async fn observation(lock: &EtcdLock) -> Result<(Observation, Seen), Error> {
     let seen = look(lock).await?;
+    if let Some(fence) = &seen.fence {
+        // Whoever may only look can't; the next one can.
+        let _ = breaking::arm(&lock.shared.cluster, &lock.keys, fence).await;
+    }
     let record = seen.unclean.as_ref().and_then(record);
     let mut observation = Observation::in_store(lock.address.clone(), seen.state(), record);
     let holder = seen.holder();
