@@ -20,7 +20,7 @@ use std::{
 };
 
 use baton_etcd::{Credentials, EtcdStore};
-use baton_lock::{Attempt, Broken, Ending, Held, Integrity, Lock, Outcome, store::StoredLock};
+use baton_lock::{Attempt, Broken, Ending, Held, Integrity, Lock, Outcome, Record, store::StoredLock};
 use rustix::event::{PollFd, PollFlags, poll};
 
 fn main() {
@@ -78,7 +78,7 @@ fn obey(order: &str, lock: &impl StoredLock, held: &mut Option<Held>) -> Result<
 /// `STATE TOKEN WAITERS`.
 fn status(lock: &impl StoredLock) -> Result<String, Box<dyn Error>> {
     let seen = lock.observe()?;
-    let token = seen.record.as_ref().and_then(|record| record.token()).unwrap_or(0);
+    let token = seen.record.as_ref().and_then(Record::token).unwrap_or(0);
     Ok(format!("{} {token} {}", seen.state.name(), seen.queue.len()))
 }
 

@@ -4,15 +4,15 @@
 //!
 //! | what | module |
 //! |---|---|
-//! | where the store is, and who we are to it | [`address`], [`credentials`] |
-//! | what goes over the wire, one call of it | [`wire`], [`member`], [`answer`] |
-//! | whichever member answers | [`cluster`] |
-//! | the thread that does it | [`engine`] |
-//! | for how long a lease is believed in | [`clock`], [`tenure`], [`keeper`] |
-//! | the keys, a place in the queue | [`keys`], [`claim`] |
-//! | acquiring, holding | [`acquire`], [`interrupt`], [`hold`] |
-//! | asking, breaking | [`observe`], [`breaking`] |
-//! | the interface of `baton-lock` | [`store`], [`lock`] |
+//! | where the store is, and who we are to it | `address`, `credentials` |
+//! | what goes over the wire, one call of it | `wire`, `member`, `answer` |
+//! | whichever member answers | `cluster` |
+//! | the thread that does it | `engine` |
+//! | for how long a lease is believed in | `clock`, `tenure`, `keeper` |
+//! | the keys, a place in the queue | `keys`, `claim` |
+//! | acquiring, holding | `acquire`, `interrupt`, `hold` |
+//! | asking, breaking | `observe`, `breaking` |
+//! | the interface of `baton-lock` | `store`, `lock` |
 #![forbid(unsafe_code)]
 
 mod acquire;
