@@ -4,4 +4,5 @@ mod breaking;
 mod contender;
 mod holding;
 mod outages;
-mod servers;
+
+use baton_itest::etcd as servers;
