@@ -173,6 +173,15 @@ impl Cluster {
         (0..self.members.len()).find(is_leader).expect("one leads")
     }
 
+    /// The release of the first member.
+    ///
+    /// # Panics
+    ///
+    /// When it does not say.
+    pub fn version(&self) -> String {
+        self.ctl(&["endpoint", "status"]).split(", ").nth(2).expect("a version").to_owned()
+    }
+
     /// Waits until there are as many keys that begin so.
     ///
     /// # Panics
