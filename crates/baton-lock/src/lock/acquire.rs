@@ -323,9 +323,7 @@ pub(crate) fn record_of(setup: &Setup, token: Option<u64>) -> Record {
     let mut record = Record {
         pid: myself.pid,
         started_at: Some(clock::format(clock::now())),
-        command: setup.command.clone().or_else(|| {
-            identity::own_command().map(|command| record::limited(&command, record::MAX_COMMAND))
-        }),
+        command: setup.command.clone().or_else(identity::own_command),
         baton: Some(Details {
             version: record::VERSION,
             token,
