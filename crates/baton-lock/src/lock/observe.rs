@@ -63,6 +63,8 @@ impl Observation {
             queue: Vec::new(),
             place: None,
             queueless: None,
+            address: None,
+            lease: None,
         }
     }
 }
