@@ -11,6 +11,7 @@ mod peers;
 mod place;
 mod plot;
 mod report;
+mod same_calls;
 mod sample;
 mod transitions;
 mod uncontended;
