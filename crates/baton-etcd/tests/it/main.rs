@@ -3,6 +3,9 @@
 mod breaking;
 mod contender;
 mod holding;
+mod identity;
 mod outages;
+mod racing;
 mod servers;
 mod sessions;
+mod waiting;

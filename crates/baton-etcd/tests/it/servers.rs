@@ -141,6 +141,22 @@ impl Cluster {
         }
     }
 
+    /// All that was ever put under a key, until a line of it is `last`.
+    pub(crate) fn watch_until(&self, key: &str, last: &str) -> String {
+        let endpoint = format!("--endpoints=127.0.0.1:{}", self.members[0].client);
+        let mut watch = Command::new("etcdctl")
+            .args([&endpoint, "watch", key, "--rev=1"])
+            .env("ETCDCTL_API", "3")
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("etcdctl ran");
+        let lines = BufReader::new(watch.stdout.take().expect("piped")).lines().map_while(Result::ok);
+        let history: Vec<String> = lines.take_while(|line| line != last).collect();
+        watch.kill().expect("killed");
+        watch.wait().expect("ended");
+        history.join("\n")
+    }
+
     /// What `etcdctl` answers, asked of the first member.
     pub(crate) fn ctl(&self, arguments: &[&str]) -> String {
         let endpoint = format!("--endpoints=127.0.0.1:{}", self.members[0].client);
