@@ -6,6 +6,7 @@ mod holding;
 mod identity;
 mod outages;
 mod racing;
-mod servers;
 mod sessions;
 mod waiting;
+
+use baton_itest::etcd as servers;
