@@ -29,6 +29,8 @@ fn broken_holder_is_told_and_the_next_one_holds_only_after_it_has_let_go() {
     assert!(next.is_silent() && breaker.is_silent());
     assert_eq!(Contender::start(&url, "a", 40).ask("try"), "busy held");
     assert!(holder.ask("release").starts_with("error: the lock `a` is lost"));
+    // Three quarters of its lease are still to come.
+    assert_eq!(cluster.ctl(&["get", "jobs/locks/a/fence"]), "");
     assert_eq!(breaker.answer(), "ended");
     assert_eq!(next.got().recovered, Some(got.token));
     assert_eq!(breaker.ask(&format!("break {}", got.token)), "other token");
