@@ -94,6 +94,9 @@ impl Args {
 /// `None` leaves it to those who can say what is wrong.
 fn run_alone(words: &[OsString]) -> Option<Args> {
     let words = words.get(1..).filter(|words| words.first().is_some_and(|verb| verb == "run"))?;
+    if let Some(args) = run_plainly(words) {
+        return Some(Args { verb: Verb::Run(args) });
+    }
     let command = RunArgs::augment_args(clap::Command::new("run"));
     let mut matches = command.try_get_matches_from(words).ok()?;
     Some(Args {
@@ -103,8 +106,16 @@ fn run_alone(words: &[OsString]) -> Option<Args> {
     })
 }
 
+/// `run LOCK -- CMD…` without any option, which needs no parser: that one takes as long as the lock.
+fn run_plainly(words: &[OsString]) -> Option<RunArgs> {
+    let [_, lock, mark, command @ ..] = words else { return None };
+    let is_lock = !lock.is_empty() && !lock.as_encoded_bytes().starts_with(b"-");
+    let is_plain = is_lock && mark == "--" && !command.is_empty();
+    is_plain.then(|| RunArgs { locks: vec![lock.clone()], command: command.to_vec(), ..RunArgs::default() })
+}
+
 /// What kind of lock.
-#[derive(Debug, Group)]
+#[derive(Debug, Default, Group)]
 pub struct KindArgs {
     /// Lock the file or directory LOCK itself, as flock(1) does, without ever writing to it; excludes programs that use flock
     #[arg(long)]
@@ -128,7 +139,7 @@ pub struct LockArgs {
 }
 
 /// How long to wait for a lock, and what to say meanwhile.
-#[derive(Debug, Group)]
+#[derive(Debug, Default, Group)]
 pub struct WaitingArgs {
     /// Don't wait: if the lock is busy, exit at once
     #[arg(short = 'n', long = "nonblock", conflicts_with = "wait")]
@@ -148,7 +159,7 @@ pub struct WaitingArgs {
 }
 
 /// `baton run`.
-#[derive(Debug, Group)]
+#[derive(Debug, Default, Group)]
 #[command(after_help = RUN_EXAMPLES)]
 pub struct RunArgs {
     /// How to wait.
@@ -381,6 +392,8 @@ mod tests {
         };
         let right = [
             "x -- true",
+            "./x -- a --flock -- -n",
+            "help -- --",
             "-q -n -E 0 x -- a -n --",
             "--flock -w 1m30s --purpose p --close x -- b",
             "--exec x -- c",
@@ -397,6 +410,8 @@ mod tests {
             "run -h x -- a",
             "run --version",
             "run x",
+            "run x --",
+            "run -- a",
             "run -n -w 5 x -- a",
             "status x",
             "--version",

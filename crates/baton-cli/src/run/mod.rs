@@ -80,7 +80,10 @@ fn perform(args: &RunArgs, store: &dyn Store, story: &mut Story) -> Result<u8, F
     let busy_code = args.waiting.busy_code.unwrap_or(exit::BUSY);
     let mut busy = |became, seen: &Observation| {
         story.became = became;
-        story.holder(seen);
+        // Who all has it is read for programs alone: it takes the whole process table.
+        let lock = locks.iter().find(|lock| args.report.is_some() && lock.path() == seen.path);
+        let all = lock.and_then(|lock| lock.observe().ok()).filter(|all| !all.is_obtainable());
+        story.holder(all.as_ref().unwrap_or(seen));
         busy_code
     };
     match answer {

@@ -80,8 +80,7 @@ pub(crate) fn acquire_unless(
             return ControlFlow::Continue(());
         }
         let place = seen.place_in_words();
-        // The record names who acquired it; the process table also knows who has it now.
-        let seen = lock.observe().ok().filter(|seen| !seen.is_obtainable()).unwrap_or_else(|| seen.clone());
+        let seen = whose(lock, seen);
         notices.say(&format!("waiting: {}{place}", seen.reason()), None);
         ticker = Some(Ticker::start(notices));
         ControlFlow::Continue(())
@@ -97,8 +96,7 @@ pub(crate) fn acquire_unless(
         (Attempt::Held(held), _) => Answer::Held(held),
         (Attempt::Busy(seen), Some(pid)) => Answer::HeldByOwnAncestor(seen, pid),
         (Attempt::Busy(seen), None) => {
-            // Free by now is no answer to who was in the way.
-            let seen = lock.observe().ok().filter(|now| !now.is_obtainable()).map_or(seen, Box::new);
+            let seen = Box::new(whose(lock, &seen));
             if limit == Limit::Now {
                 lock.held_by_own_ancestor()
                     .map_or(Answer::Busy(seen.clone()), |pid| Answer::HeldByOwnAncestor(seen, pid))
@@ -107,6 +105,13 @@ pub(crate) fn acquire_unless(
             }
         }
     })
+}
+
+/// Whose a lock is that was found busy: the record names who acquired it, the process table also knows who has it now.
+fn whose(lock: &Lock, seen: &Observation) -> Observation {
+    // Free by now is no answer to who was in the way.
+    let now = lock.observe_holder(seen).ok().filter(|now| !now.is_obtainable());
+    now.unwrap_or_else(|| seen.clone())
 }
 
 /// Says that a lock is busy, and what to do; `after` is how long it was waited for.
