@@ -20,6 +20,14 @@ pub use way_out::*;
 #[derive(Debug, Parser)]
 #[command(name = "baton", version, max_term_width = 110, after_help = EXAMPLES)]
 pub struct Args {
+    /// Where locks and sessions are: a directory, or `etcd://HOST:2379[,…]/PREFIX` [default: `$BATON_STORE`, else the state directory]
+    #[arg(long, value_name = "STORE", global = true)]
+    pub store: Option<OsString>,
+
+    /// How long a holder that is not heard of keeps its lock, in a store with leases [default: 10s]
+    #[arg(long, value_name = "TIME", value_parser = time::parse, global = true)]
+    pub lease: Option<Duration>,
+
     /// What to do.
     #[command(subcommand)]
     pub verb: Verb,
@@ -91,7 +99,11 @@ fn run_alone(words: &[OsString]) -> Option<Args> {
     }
     let command = RunArgs::augment_args(clap::Command::new("run"));
     let mut matches = command.try_get_matches_from(words).ok()?;
-    Some(Args { verb: Verb::Run(RunArgs::from_arg_matches_mut(&mut matches).ok()?) })
+    Some(Args {
+        store: None,
+        lease: None,
+        verb: Verb::Run(RunArgs::from_arg_matches_mut(&mut matches).ok()?),
+    })
 }
 
 /// `run LOCK -- CMD…` without any option, which needs no parser: that one takes as long as the lock.

@@ -6,7 +6,8 @@ use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use baton_lock::{Attempt, Cancel, Held, Lock, Observation, clock};
+use baton_lock::store::StoredLock;
+use baton_lock::{Attempt, Cancel, Held, Observation, clock};
 
 use crate::args::WaitingArgs;
 use crate::failure::Failure;
@@ -57,13 +58,13 @@ pub(crate) enum Answer {
 }
 
 /// Acquires a lock within the limit, and says whom it waits for.
-pub(crate) fn acquire(lock: &Lock, limit: Limit, notices: Notices) -> Result<Answer, Failure> {
+pub(crate) fn acquire(lock: &dyn StoredLock, limit: Limit, notices: Notices) -> Result<Answer, Failure> {
     acquire_unless(lock, limit, notices, None)
 }
 
 /// The same, given up if that happens: then it has timed out.
 pub(crate) fn acquire_unless(
-    lock: &Lock,
+    lock: &dyn StoredLock,
     limit: Limit,
     notices: Notices,
     cancel: Option<&Cancel>,
@@ -84,10 +85,9 @@ pub(crate) fn acquire_unless(
         ticker = Some(Ticker::start(notices));
         ControlFlow::Continue(())
     };
-    let attempt = match (limit, cancel) {
-        (Limit::Now, _) => lock.try_lock(),
-        (limit, None) => lock.lock_with(limit.deadline(), &mut on_busy),
-        (limit, Some(cancel)) => lock.lock_cancellable_with(limit.deadline(), cancel, &mut on_busy),
+    let attempt = match limit {
+        Limit::Now => lock.try_lock(),
+        limit => lock.lock_with(limit.deadline(), cancel, &mut on_busy),
     };
     if let Some(ticker) = ticker {
         ticker.stop();
