@@ -27,7 +27,7 @@ use baton_bench::{
     plot, report,
     sample::{Measurement, Unit},
 };
-use baton_itest::etcd::Cluster;
+use baton_itest::etcd::{self, Cluster};
 use serde_json::{Value, json};
 
 use idle::Idle;
@@ -76,7 +76,7 @@ const WHOLE: Extent = Extent {
 };
 
 const SHORT: Extent = Extent {
-    rounds: 3,
+    rounds: 2,
     throughput: (1, Duration::from_millis(200)),
     contenders: &[1, 4],
     fewer_contenders: &[4],
@@ -103,6 +103,9 @@ fn main() -> Result<()> {
         _ => {}
     }
     let asked = read(words)?;
+    if !etcd::is_there() {
+        return Err("without etcd there is nothing to measure".into());
+    }
     let extent = if asked.is_short { SHORT } else { WHOLE };
     let mut figures = Figures::default();
     for members in [1, 3] {
