@@ -8,10 +8,7 @@ use baton_bench::{
 };
 use nix::sys::signal::Signal;
 
-use crate::{
-    metrics,
-    process::{ETCDCTL, LIBRARY, LOCK_SERVICE, PROCESS, Process, Starter, finish},
-};
+use crate::process::{ETCDCTL, LIBRARY, LOCK_SERVICE, PROCESS, Process, Starter, finish};
 
 /// So long that nothing here is due to a renewal.
 const LEASE: u64 = 60;
@@ -89,11 +86,7 @@ impl Pair {
 }
 
 fn by_etcdctl(start: &Starter, name: &str) -> Result<f64> {
-    let keys = metrics::keys(start.endpoint())?;
-    let mut holder = Process::start(&start.etcdctl(name, LEASE, &[]))?;
-    holder.line()?;
-    let mut waiter = Process::start(&start.etcdctl(name, LEASE, &[]))?;
-    metrics::await_keys(start.endpoint(), keys + 2.0)?;
+    let (mut holder, mut waiter) = start.etcdctl_pair(name, LEASE)?;
     let started = Instant::now();
     holder.signal(Signal::SIGINT)?;
     waiter.line()?;

@@ -21,6 +21,16 @@ const EXPIRED: &str = "etcd_debugging_server_lease_expired_total";
 /// The leases, in seconds, and how long they are looked at.
 pub(crate) type Idle = (u64, Duration);
 
+/// What was measured of so many locks that are held.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Cost {
+    pub(crate) locks: usize,
+    /// Processor time of etcd for one request, in seconds.
+    pub(crate) request: f64,
+    /// Memory of etcd for one lock, in KiB.
+    pub(crate) memory: f64,
+}
+
 /// How both processes are at one moment.
 struct Look {
     at: Instant,
@@ -62,8 +72,10 @@ impl Look {
     }
 }
 
-/// As many locks held by one process of ours, and how long they outlive its SIGKILL.
-pub(crate) fn held(start: &Starter, numbers: &[usize], (lease, window): Idle) -> Result<Table> {
+/// As many locks held by one process of ours, and how long they outlive its SIGKILL; also what the last row, which is the largest, comes
+/// to for each.
+pub(crate) fn held(start: &Starter, numbers: &[usize], (lease, window): Idle) -> Result<(Table, Cost)> {
+    let mut cost = Cost::default();
     let mut table = Table::new(
         format!("locks held at the same time, leases of {lease} s, for {} s", window.as_secs()),
         &[
@@ -80,12 +92,14 @@ pub(crate) fn held(start: &Starter, numbers: &[usize], (lease, window): Idle) ->
         ],
     );
     for count in numbers {
-        table.rows.push(hold(start, *count, (lease, window))?);
+        let (row, costs) = hold(start, *count, (lease, window))?;
+        table.rows.push(row);
+        cost = costs;
     }
-    Ok(table)
+    Ok((table, cost))
 }
 
-fn hold(start: &Starter, count: usize, (lease, window): Idle) -> Result<Vec<String>> {
+fn hold(start: &Starter, count: usize, (lease, window): Idle) -> Result<(Vec<String>, Cost)> {
     let endpoint = start.endpoint();
     let mut holder = start.worker(&format!("many-{count}"), lease)?;
     let (server, client) = (memory(start.server)?, memory(holder.id())?);
@@ -106,7 +120,8 @@ fn hold(start: &Starter, count: usize, (lease, window): Idle) -> Result<Vec<Stri
     holder.kill()?;
     let killed = Instant::now();
     metrics::await_value(endpoint, EXPIRED, |expired| expired >= all)?;
-    Ok(vec![
+    let cost = Cost { locks: count, request: rates.server / (rates.renewals + rates.reads), memory: server };
+    let row = vec![
         count.to_string(),
         number(taken.as_secs_f64()),
         number(rates.renewals),
@@ -117,7 +132,8 @@ fn hold(start: &Starter, count: usize, (lease, window): Idle) -> Result<Vec<Stri
         number(client),
         lost,
         number(killed.elapsed().as_secs_f64()),
-    ])
+    ];
+    Ok((row, cost))
 }
 
 /// As many places of one process that wait for one lock.
@@ -184,12 +200,7 @@ pub(crate) fn one_waiter(start: &Starter, (lease, window): Idle) -> Result<Table
         waiter.expect("waiting")?;
         of_two(start, "baton-etcd", &holder, &waiter, window)?
     };
-    let endpoint = start.endpoint();
-    let keys = metrics::keys(endpoint)?;
-    let mut holder = Process::start(&start.etcdctl("two-etcdctl", lease, &[]))?;
-    holder.line()?;
-    let waiter = Process::start(&start.etcdctl("two-etcdctl", lease, &[]))?;
-    metrics::await_keys(endpoint, keys + 2.0)?;
+    let (holder, waiter) = start.etcdctl_pair("two-etcdctl", lease)?;
     let theirs = of_two(start, ETCDCTL, &holder, &waiter, window)?;
     table.rows.extend([ours, theirs]);
     Ok(table)

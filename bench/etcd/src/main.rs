@@ -4,6 +4,7 @@
 //! `cargo xtask bench-etcd` builds this and runs it. Each cluster is a real one, started for it on the loopback: one member, and three.
 #![forbid(unsafe_code)]
 
+mod beyond;
 mod contention;
 mod cost;
 mod idle;
@@ -151,11 +152,14 @@ impl Figures {
         }
         if members == 1 {
             self.tables.push(requests::among_contenders(start, extent.queues)?);
-            self.tables.push(requests::history(start, extent.throughput.1, extent.rounds)?);
+            let (history, bytes) = requests::history(start, extent.throughput.1, extent.rounds)?;
+            self.tables.push(history);
             self.measurements.push(recovery::measure(start, extent.leases, extent.pairs)?);
             self.tables.push(idle::one_waiter(start, extent.idle)?);
-            self.tables.push(idle::held(start, extent.held, extent.idle)?);
+            let (held, cost) = idle::held(start, extent.held, extent.idle)?;
+            self.tables.push(held);
             self.tables.push(idle::waiting(start, extent.waiting, extent.idle)?);
+            self.tables.extend([beyond::places(cost), beyond::history(bytes)]);
         }
         Ok(())
     }

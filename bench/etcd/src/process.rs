@@ -4,11 +4,11 @@ use std::{
     fs,
     io::{BufRead as _, BufReader, Write as _},
     process::{Child, ChildStdout, Command, Stdio},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use baton_bench::Result;
-use baton_itest::etcd::Cluster;
+use baton_itest::etcd::{Cluster, LONG};
 use nix::{
     sys::signal::{self, Signal},
     unistd::Pid,
@@ -145,6 +145,21 @@ impl Starter {
         Ok(process)
     }
 
+    /// `etcdctl lock` as holder and as waiter.
+    pub(crate) fn etcdctl_pair(&self, name: &str, lease: u64) -> Result<(Process, Process)> {
+        let mut holder = Process::start(&self.etcdctl(name, lease, &[]))?;
+        holder.line()?;
+        let waiter = Process::start(&self.etcdctl(name, lease, &[]))?;
+        let end = Instant::now() + LONG;
+        // Each look is a process of its own, which is pause enough.
+        while contenders(self.endpoint(), name)? < 2 {
+            if Instant::now() >= end {
+                return Err(format!("nobody waits for `{name}`").into());
+            }
+        }
+        Ok((holder, waiter))
+    }
+
     /// Our library in a process that takes a lock, runs `true`, and gives it back.
     pub(crate) fn once(&self, name: &str, lease: u64) -> Result<Command> {
         let mut command = Command::new(std::env::current_exe()?);
@@ -161,6 +176,17 @@ impl Starter {
             .args(job);
         command
     }
+}
+
+/// Holders and waiters of `etcdctl lock`, asked by `etcdctl get`.
+fn contenders(endpoint: &str, name: &str) -> Result<usize> {
+    let mut command = Command::new("etcdctl");
+    command.env("ETCDCTL_API", "3").args(["--endpoints", endpoint, "get", "--prefix", "--keys-only"]);
+    let output = command.arg(format!("{name}/")).output()?;
+    if !output.status.success() {
+        return Err(format!("{command:?}: {}", String::from_utf8_lossy(&output.stderr)).into());
+    }
+    Ok(String::from_utf8(output.stdout)?.split_whitespace().count())
 }
 
 /// Runs it to its end.

@@ -13,10 +13,7 @@ use baton_bench::{
     sample::{Measurement, Side, Unit},
 };
 
-use crate::{
-    metrics,
-    process::{ETCDCTL, Process, Starter},
-};
+use crate::process::{ETCDCTL, Process, Starter};
 
 /// A holder, its waiter, and the seconds of their leases.
 struct Pair {
@@ -41,7 +38,7 @@ pub(crate) fn measure(start: &Starter, leases: &[u64], pairs: u32) -> Result<Mea
             let phase = 1.0 + f64::from(number) / f64::from(pairs);
             let (holder, waiter) = ours(start, &format!("killed-{lease}-{number}"), *lease)?;
             waiting.push(Pair { side: 2 * at, lease: *lease, holder, waiter, phase });
-            let (holder, waiter) = theirs(start, &format!("killed-etcdctl-{lease}-{number}"), *lease)?;
+            let (holder, waiter) = start.etcdctl_pair(&format!("killed-etcdctl-{lease}-{number}"), *lease)?;
             waiting.push(Pair { side: 2 * at + 1, lease: *lease, holder, waiter, phase });
         }
     }
@@ -64,16 +61,6 @@ fn ours(start: &Starter, name: &str, lease: u64) -> Result<(Process, Process)> {
     holder.expect("held")?;
     waiter.tell("acquire")?;
     waiter.expect("waiting")?;
-    Ok((holder, waiter))
-}
-
-fn theirs(start: &Starter, name: &str, lease: u64) -> Result<(Process, Process)> {
-    let endpoint = start.endpoint();
-    let keys = metrics::keys(endpoint)?;
-    let mut holder = Process::start(&start.etcdctl(name, lease, &[]))?;
-    holder.line()?;
-    let waiter = Process::start(&start.etcdctl(name, lease, &[]))?;
-    metrics::await_keys(endpoint, keys + 2.0)?;
     Ok((holder, waiter))
 }
 

@@ -85,11 +85,12 @@ fn theirs(start: &Starter, contenders: usize) -> Result<()> {
     Ok(())
 }
 
-/// How much its file grows by each acquisition, until it is compacted; nobody else writes meanwhile.
-pub(crate) fn history(start: &Starter, time: Duration, processes: usize) -> Result<Table> {
+/// How much its file grows by each acquisition, until it is compacted; nobody else writes meanwhile. Also the figure for ours alone.
+pub(crate) fn history(start: &Starter, time: Duration, processes: usize) -> Result<(Table, f64)> {
     let mut table =
         Table::new("history that one acquisition leaves in etcd, until it is compacted", &["", "bytes"]);
     let directory = tempfile::tempdir()?;
+    let mut ours = f64::NAN;
     for (name, mut worker) in
         [(LIBRARY, start.worker("history", LEASE)?), (LOCK_SERVICE, start.service("history-service", LEASE)?)]
     {
@@ -97,7 +98,11 @@ pub(crate) fn history(start: &Starter, time: Duration, processes: usize) -> Resu
         worker.tell(&format!("loop {} {}", time.as_secs_f64(), directory.path().display()))?;
         // The last one does not count there, but has been.
         let count = worker.line()?.parse::<f64>()? + 1.0;
-        table.rows.push(vec![name.to_owned(), number((in_use(start)? - before) / count)]);
+        let each = (in_use(start)? - before) / count;
+        if name == LIBRARY {
+            ours = each;
+        }
+        table.rows.push(vec![name.to_owned(), number(each)]);
     }
     let before = in_use(start)?;
     for _ in 0..processes {
@@ -105,7 +110,7 @@ pub(crate) fn history(start: &Starter, time: Duration, processes: usize) -> Resu
     }
     let count = f64::from(u32::try_from(processes)?);
     table.rows.push(vec![ETCDCTL.to_owned(), number((in_use(start)? - before) / count)]);
-    Ok(table)
+    Ok((table, ours))
 }
 
 /// Bytes of the file that are in use, all that was done before being written.
