@@ -60,6 +60,8 @@ impl Observation {
             queue: Vec::new(),
             place: None,
             queueless: None,
+            address: None,
+            lease: None,
         }
     }
 }
