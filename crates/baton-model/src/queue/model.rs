@@ -263,7 +263,7 @@ pub(crate) fn apply(state: &mut State, action: Action, setting: &Setting) {
         let has_time = who.times > 0 || who.has_waited > 0;
         who.was_held &= has_time;
         who.was_kept &= has_time;
-        who.joined *= u8::from(has_time);
+        who.news *= u8::from(has_time);
     }
 }
 

@@ -118,8 +118,8 @@ pub struct Actor {
     pub left: u8,
     /// For how long those before have had time.
     pub has_waited: u8,
-    /// Which tickets have got their names since, of those that come before it.
-    pub joined: u8,
+    /// The tickets before its own that have been taken since, or whose waiters have begun a second of their own.
+    pub news: u8,
     /// Has one of Baton's held in that time, or since? The token tells.
     pub was_held: bool,
     /// Was the guard kept for some of that time by somebody who did not hold as Baton does: a client of `flock`, or one stopped just then?
@@ -218,7 +218,7 @@ impl State {
                 *file = File::default();
             }
             if file.name.is_none() {
-                self.actors.iter_mut().for_each(|who| who.joined &= !bit(ticket));
+                self.actors.iter_mut().for_each(|who| who.news &= !bit(ticket));
             }
         }
         self.order_waiters();
@@ -277,8 +277,8 @@ impl State {
         };
         self.files = order.map(|old| seen.files[usize::from(old)]);
         for who in &mut self.actors {
-            let joined = (0..).zip(order).filter(|(_, old)| who.joined & bit(*old) > 0);
-            who.joined = joined.map(|(new, _)| bit(new)).sum();
+            let news = (0..).zip(order).filter(|(_, old)| who.news & bit(*old) > 0);
+            who.news = news.map(|(new, _)| bit(new)).sum();
             for ticket in [&mut who.ticket, &mut who.nearest, &mut who.sweeps] {
                 *ticket = ticket.map(new);
             }

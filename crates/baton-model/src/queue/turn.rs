@@ -74,7 +74,7 @@ impl Turn<'_> {
             At::AfterYou => self.after_you(me),
             At::UnlockByte1 => {
                 self.own().steps_back = false;
-                self.go(if self.is(Mutation::Byte1UnlockedFirst) { At::Try } else { At::Sleep });
+                self.go(At::Sleep);
             }
             At::ClearQueue => {
                 self.remove_queue();
@@ -161,7 +161,7 @@ impl Turn<'_> {
         let is_free = |ticket: &Ticket| self.state.file(*ticket).name.is_none() && !is_open(ticket);
         let ticket = State::tickets().find(is_free).expect("there are more files than names and descriptors");
         *self.state.file_mut(ticket) = File { name: Some(Named::Temporary), ..File::default() };
-        self.state.actors.iter_mut().for_each(|who| who.joined &= !bit(ticket));
+        self.state.actors.iter_mut().for_each(|who| who.news &= !bit(ticket));
         self.me().ticket = Some(ticket);
         self.go(if self.is(Mutation::NamedBeforeLocked) { At::List } else { At::LockTicket });
     }
@@ -197,7 +197,9 @@ impl Turn<'_> {
         self.own().name = name;
         let ticket = me.ticket.expect("it was created");
         (self.me().number, self.me().largest) = (me.largest + 1, 0);
-        self.tell_those_behind(ticket);
+        if !self.is(Mutation::LatecomersPassed) {
+            self.tell_those_behind(ticket);
+        }
         if self.is(Mutation::NamedBeforeLocked) { self.go(At::LockNamed) } else { self.lie_down(me.obstacle) }
     }
 
@@ -205,7 +207,7 @@ impl Turn<'_> {
     fn tell_those_behind(&mut self, ticket: Ticket) {
         let number = self.me().number;
         let is_behind = |who: &&mut Actor| who.number == 0 || who.number > number;
-        self.state.actors.iter_mut().filter(is_behind).for_each(|who| who.joined |= bit(ticket));
+        self.state.actors.iter_mut().filter(is_behind).for_each(|who| who.news |= bit(ticket));
     }
 
     fn lie_down(&mut self, obstacle: Obstacle) {
@@ -260,10 +262,9 @@ impl Turn<'_> {
         let steps_back = |ticket: &&Ticket| self.state.file(**ticket).steps_back;
         let stepping_back = u8::try_from(ahead.iter().filter(steps_back).count()).expect("few");
         let Some(nearest) = ahead.iter().rev().find(steps_back).or(ahead.last()) else { return self.go_on() };
-        let is_joined = ahead.iter().any(|ticket| me.joined & bit(*ticket) > 0);
-        let is_anew = (me.was_held && !self.is(Mutation::NotBegunAnew))
-            || (is_joined && !self.is(Mutation::LatecomersPassed));
-        if me.has_waited > stepping_back && !is_anew && !self.is(Mutation::NeverPassed) {
+        let are_news = ahead.iter().any(|ticket| me.news & bit(*ticket) > 0);
+        let is_anew = (me.was_held && !self.is(Mutation::NotBegunAnew)) || are_news;
+        if me.has_waited > 0 && !is_anew && !self.is(Mutation::NeverPassed) {
             self.note_overtaken();
             for ticket in ahead {
                 let file = self.state.file_mut(ticket);
@@ -273,7 +274,7 @@ impl Turn<'_> {
         }
         let nearest = Some(*nearest);
         (self.me().nearest, self.me().times, self.me().has_waited) = (nearest, stepping_back + 1, 0);
-        (self.me().was_held, self.me().was_kept, self.me().joined) = (false, false, 0);
+        (self.me().was_held, self.me().was_kept, self.me().news) = (false, false, 0);
         let is_said = me.ticket.is_some() && !self.is(Mutation::SteppedBackUnsaid);
         self.go(if is_said { At::StepBack } else { At::GiveBack });
     }
@@ -353,11 +354,10 @@ impl Turn<'_> {
         if !is_gone && usize::from(self.who) == NEWCOMER && me.times > NEWCOMERS_PATIENCE {
             return self.leave();
         }
-        let steps_back = me.ticket.is_some_and(|ticket| self.state.file(ticket).steps_back);
         let next = self.me();
         next.has_waited = if is_gone { 0 } else { me.times };
         (next.nearest, next.times, next.left) = (None, 0, 0);
-        self.go(if steps_back && self.is(Mutation::Byte1UnlockedFirst) { At::UnlockByte1 } else { At::Try });
+        self.go(At::Try);
     }
 
     fn remove_ticket(&mut self) {

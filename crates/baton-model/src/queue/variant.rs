@@ -25,8 +25,6 @@ pub enum Mutation {
     GivenUpLocked,
     /// A ticket is removed by the name it was given only, not by the one it has when it was passed.
     PassedLeft,
-    /// Byte 1 is unlocked before the guard is asked for again.
-    Byte1UnlockedFirst,
     /// Byte 1 is unlocked once somebody else holds.
     Byte1UnlockedLater,
     /// A ticket that is taken to let others come first is born without byte 1.
