@@ -15,7 +15,7 @@
 
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::acquire::Approach;
 use super::directory::Directory;
@@ -30,9 +30,6 @@ use crate::sys::{self, Access, Awaited, Errno, Handle, Lookout, Range, pidfd};
 
 /// How often what the kernel tells nobody is looked at again.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
-
-/// How long one that has waited longer has to come for a lock that is free: whoever takes longer is stopped.
-const TO_COME: Duration = Duration::from_secs(1);
 
 /// A sleep that has not ended yet.
 #[derive(Debug)]
@@ -62,15 +59,8 @@ pub(crate) struct Locked {
     // Dropped before what it waits with.
     lookout: Lookout,
     _file: Handle,
-    most: Option<Most>,
-}
-
-/// How long it is waited at most.
-#[derive(Debug)]
-struct Most {
-    timer: Handle,
-    until: Instant,
-    grace: Grace,
+    /// How long at most.
+    grace: Option<(Grace, Handle)>,
 }
 
 impl Doze {
@@ -91,13 +81,10 @@ impl Doze {
 
     fn locked(setup: &Setup, file: Handle, awaited: Awaited, grace: Option<Grace>) -> Result<Self, Error> {
         let failed = |errno| Error::io("start to wait for", &setup.path, errno);
-        let most = grace.map(|grace| {
-            let time = TO_COME * grace.seconds;
-            sys::timer(time).map(|timer| Most { timer, until: Instant::now() + time, grace })
-        });
-        let most = most.transpose().map_err(failed)?;
+        let grace = grace.map(|grace| sys::timer(grace.left()).map(|timer| (grace, timer)));
+        let grace = grace.transpose().map_err(failed)?;
         let lookout = Lookout::start(&file, awaited).map_err(failed)?;
-        Ok(Self::Lock(Locked { lookout, _file: file, most }))
+        Ok(Self::Lock(Locked { lookout, _file: file, grace }))
     }
 
     fn timer(setup: &Setup, after: Duration) -> Result<Handle, Error> {
@@ -148,9 +135,11 @@ impl Doze {
         match self {
             Self::Not | Self::Blocked(_) => Vec::new(),
             Self::Posted(posted) => posted.lookout.iter().flat_map(Lookout::descriptors).collect(),
-            Self::Lock(Locked { lookout, most, .. }) => {
-                lookout.descriptors().into_iter().chain(most.iter().map(|most| most.timer.as_fd())).collect()
-            }
+            Self::Lock(Locked { lookout, grace, .. }) => lookout
+                .descriptors()
+                .into_iter()
+                .chain(grace.iter().map(|(_, timer)| timer.as_fd()))
+                .collect(),
             Self::Events(events) => events.iter().map(AsFd::as_fd).collect(),
         }
     }
@@ -173,8 +162,7 @@ impl Locked {
     /// What was given, if it is over, the lock being still there.
     fn grace_if_over(mut self) -> Option<Grace> {
         let is_gone = sys::is_ready(&self.lookout.descriptors(), Some(Duration::ZERO)).unwrap_or(true);
-        let most = self.most.take().filter(|most| !is_gone && Instant::now() >= most.until);
-        most.map(|most| most.grace)
+        self.grace.take().map(|(grace, _)| grace).filter(|grace| !is_gone && grace.left().is_zero())
     }
 }
 

@@ -10,14 +10,20 @@
 //!    stopped; W2 gives it a second, N, who comes later, gives both of them two. W2 finds its one not had, begins another, and is as far as
 //!    N: who might be the first to wake.
 //!
+//! Whoever finds the guard locked when the seconds are over waits for it; if that takes another second, it is no more a short look that others
+//! take, and they begin anew as well.
+//!
 //! It ends: acquisitions and arrivals cause the first two, and those the third, from one waiter to those behind it.
 //!
 //! A client of `flock` that has held in between leaves no trace, nor does a lock without a record, nor one that was stopped having got the
 //! guard, before it held: then those before may be passed though they had no chance.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::sys::{FileId, Stat};
+
+/// How long one that has waited longer has to come for a lock that is free: whoever takes longer is stopped.
+const TO_COME: Duration = Duration::from_secs(1);
 
 /// A ticket as it was seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,7 +47,8 @@ pub(crate) struct Sight {
 /// The seconds that were given, and what was seen when they began.
 #[derive(Debug)]
 pub(crate) struct Grace {
-    pub(crate) seconds: u32,
+    time: Duration,
+    begun: Instant,
     since: Sight,
 }
 
@@ -58,14 +65,27 @@ impl Sight {
 
     /// Some who are before have to wait for others themselves, one after the other; each of those takes a second longer.
     pub(crate) fn grace(self, stepping_back: u32) -> Grace {
-        Grace { seconds: stepping_back.saturating_add(1), since: self }
+        let time = TO_COME * stepping_back.saturating_add(1);
+        Grace { time, begun: Instant::now(), since: self }
     }
 }
 
 impl Grace {
-    /// Did those have it who come before now?
+    /// How much of it is left.
+    pub(crate) fn left(&self) -> Duration {
+        self.time.saturating_sub(self.begun.elapsed())
+    }
+
+    /// Did those have it who come before now, the guard being locked for us?
     pub(crate) fn was_had(&self, now: &Sight) -> bool {
-        self.since.token == now.token && now.before.iter().all(|ticket| self.since.before.contains(ticket))
+        self.is_over(self.begun.elapsed())
+            && self.since.token == now.token
+            && now.before.iter().all(|ticket| self.since.before.contains(ticket))
+    }
+
+    /// It is not by then, nor is it any more a second later: whoever got the guard only then found it locked, or was stopped himself.
+    fn is_over(&self, elapsed: Duration) -> bool {
+        (self.time..self.time + TO_COME).contains(&elapsed)
     }
 }
 
@@ -81,7 +101,10 @@ mod tests {
     fn grace_was_had_by_those_alone_who_were_there_and_only_if_nobody_held() {
         let [first, second] = [ticket(1, 5, 100), ticket(2, 6, 100)];
         let grace = Sight::new(7, vec![first, second]).grace(1);
-        assert_eq!(grace.seconds, 2);
+        assert!(grace.left() > TO_COME, "one of them waits for others himself");
+        let is_over = [1, 2, 3, 3600].map(|seconds| grace.is_over(TO_COME * seconds));
+        assert_eq!(is_over, [false, true, false, false]);
+        let grace = Grace { time: Duration::ZERO, ..grace };
         let was_had = |token, before: &[Sighting]| grace.was_had(&Sight::new(token, before.to_vec()));
         assert!(was_had(7, &[first, second]) && was_had(7, &[second]), "one may have gone");
         assert!(!was_had(8, &[first, second]), "somebody held");

@@ -282,7 +282,12 @@ fn act(state: &mut State, action: Action, setting: &Setting) {
             state.stops -= 1;
         }
         Action::Continue(who) => state.actors[usize::from(who)].is_stopped = false,
-        Action::Tick => state.actors.iter_mut().for_each(|who| who.left = who.left.saturating_sub(1)),
+        // A second later nobody has had his time any more.
+        Action::Tick => {
+            for who in &mut state.actors {
+                (who.left, who.has_waited) = (who.left.saturating_sub(1), 0);
+            }
+        }
     }
 }
 
