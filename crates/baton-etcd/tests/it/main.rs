@@ -5,3 +5,4 @@ mod contender;
 mod holding;
 mod outages;
 mod servers;
+mod sessions;

@@ -127,6 +127,11 @@ impl Cluster {
         (0..self.members.len()).find(is_leader).expect("one leads")
     }
 
+    /// The release of the first member.
+    pub(crate) fn version(&self) -> String {
+        self.ctl(&["endpoint", "status"]).split(", ").nth(2).expect("a version").to_owned()
+    }
+
     /// Waits until there are as many keys that begin so.
     pub(crate) fn await_keys(&self, prefix: &str, count: usize) {
         let end = Instant::now() + LONG;
