@@ -54,6 +54,7 @@ mod queue_order;
 mod session_survives;
 mod session_verbs;
 mod stopped_in_mid_acquire;
+mod stores;
 mod strangers_in_flock_naming;
 mod swapped_while_judged;
 mod taken_back;

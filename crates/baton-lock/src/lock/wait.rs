@@ -256,6 +256,11 @@ pub(crate) fn acquire(
     cancel: Option<&Cancel>,
     mut on_busy: Option<OnBusy<'_>>,
 ) -> Result<Attempt, Error> {
+    if limit == Limit::Now
+        && let Some(record) = observe::held_by_its_record(setup)?
+    {
+        return Ok(Attempt::Busy(Box::new(Observation::of(setup, State::Held, Some(record)))));
+    }
     let is_endless = limit == Limit::Never && cancel.is_none();
     let mut contender = Contender::new(setup, if is_endless { Sleep::InCall } else { Sleep::ByDescriptors });
     let busy = |contender: &Contender| Ok(Attempt::Busy(Box::new(contender.observation())));
