@@ -277,6 +277,8 @@ impl Line {
         let seed = self.seed;
         let what = format!("seed {seed}: {}", winner.number);
         must_get_it(&mut winner.puppet, &what);
+        // It may have been stopped when it had it.
+        winner.resume();
         let passed = self.waiters.iter().filter(|it| it.number < winner.number && !it.was_stopped);
         let passed: Vec<_> = passed.map(|waiter| waiter.number).collect();
         assert!(passed.is_empty(), "{what} has passed {passed:?}, who were never stopped");
