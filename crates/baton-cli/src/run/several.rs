@@ -12,7 +12,7 @@ use baton_lock::{Cancel, Held, Identity, Outcome, escape};
 use nix::sys::signal::Signal;
 
 use super::signals::Caught;
-use super::waiting::{self, Answer, Limit};
+use super::waiting::{self, Answer, Limit, Look};
 use crate::exit;
 use crate::failure::Failure;
 use crate::notice::Notices;
@@ -52,6 +52,7 @@ pub(super) fn acquire(
     locks: Vec<Box<dyn StoredLock>>,
     limit: Limit,
     notices: Notices,
+    look: Look,
 ) -> Result<Several, Failure> {
     let order = order(&locks)?;
     let mut held: Vec<(usize, Held)> = Vec::new();
@@ -61,7 +62,7 @@ pub(super) fn acquire(
             caught = Some(catch()?);
         }
         let cancel = caught.as_ref().map(|(_, cancel)| cancel);
-        match waiting::acquire_unless(&*locks[index], limit, notices, cancel) {
+        match waiting::acquire_unless(&*locks[index], limit, notices, look, cancel) {
             Ok(Answer::Held(one)) => held.push((index, one)),
             other => {
                 held.into_iter().rev().for_each(|(_, held)| held.undo());
