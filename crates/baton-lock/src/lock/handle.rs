@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::acquire;
 use super::breaking::{self, Broken, Ending};
 use super::cancel::Cancel;
 use super::directory::Directory;
@@ -19,6 +20,7 @@ use super::wait::{self, Attempt, Limit};
 use crate::diagnosis::Observation;
 use crate::error::Error;
 use crate::processes::{self, Process};
+use crate::record::Record;
 use crate::sys::FileId;
 use crate::{record, redact};
 
@@ -153,6 +155,20 @@ impl Options {
         self
     }
 
+    /// The record of this process as it would hold a lock that was opened with these options, within a record's limits; for stores that
+    /// are no directory.
+    pub fn record(&self, token: Option<u64>) -> Record {
+        acquire::record_by(self.command.clone(), self.purpose.clone(), self.ends_by_exec, token)
+    }
+
+    /// What was asked for that only files can do, as it is spelled on a command line.
+    pub fn only_for_files(&self) -> Option<&'static str> {
+        match self.naming {
+            Naming::Flock => Some("--flock"),
+            Naming::Record => (!self.allowed.is_empty()).then_some("--allow-fs"),
+        }
+    }
+
     /// All locks that have files in a directory, in the order of their names; each is opened with these options and its own naming.
     ///
     /// # Errors
@@ -208,6 +224,13 @@ impl Options {
 pub struct Identity {
     directory: (u64, u64),
     name: OsString,
+}
+
+impl Identity {
+    /// That of a lock in a store that is no directory, all of whose locks it tells apart by name.
+    pub fn in_store(name: impl Into<OsString>) -> Self {
+        Self { directory: (0, 0), name: name.into() }
+    }
 }
 
 /// What is called once can be called by who may call it again.
@@ -368,6 +391,20 @@ impl Lock {
         cancel: Option<&Cancel>,
     ) -> Result<Observation, Error> {
         wait::until_free(&self.setup, deadline, cancel)
+    }
+
+    /// Looks again at a lock that was found busy, disturbing nobody, to say whose it is: the process that `seen` names by its record is
+    /// asked whether it has the lock still, and only if not, every process that can be seen is. So `processes` names that one alone
+    /// where it has it, and others that have it along are not looked for; nor is the queue.
+    ///
+    /// [`observe`](Self::observe) always reads the whole process table, which takes milliseconds where there are many processes.
+    ///
+    /// # Errors
+    ///
+    /// As [`observe`](Self::observe).
+    pub fn observe_holder(&self, seen: &Observation) -> Result<Observation, Error> {
+        let depth = seen.record.as_ref().map_or(Depth::Processes, |record| Depth::Holder(record.pid));
+        observe::observe(&self.setup, depth)
     }
 
     /// Says what state the lock is in, disturbing nobody: nothing is created, written or locked.

@@ -7,10 +7,12 @@
 //! unlock, which counts for every copy, and never by closing alone. For the same reason a [`Held`] that finds itself in
 //! another process than the one that acquired it only closes its copies: unlocking there would end its parent's hold.
 
+use std::any::Any;
 use std::os::fd::{AsFd as _, AsRawFd, BorrowedFd};
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::directory::Directory;
 use super::guard::Guard;
@@ -20,6 +22,7 @@ use super::publish::{Born, Found, Publication};
 use crate::error::Error;
 use crate::escape;
 use crate::record::Record;
+use crate::store::{End, Holding};
 use crate::sys;
 
 /// How the lock was got.
@@ -66,7 +69,7 @@ pub enum Integrity {
 #[derive(Debug)]
 pub struct Held {
     /// `None` once it has ended.
-    parts: Option<Box<Parts>>,
+    holding: Option<Box<dyn Holding>>,
     outcome: Outcome,
     token: u64,
     /// The process that acquired it.
@@ -85,18 +88,10 @@ pub(crate) struct Parts {
     pub(crate) record: Record,
 }
 
-/// How a hold ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum End {
-    Clean,
-    Unclean,
-    /// As if it had never been acquired.
-    Undone,
-}
-
 impl Held {
-    pub(crate) fn new(parts: Parts, outcome: Outcome, token: u64) -> Self {
-        Self { parts: Some(Box::new(parts)), outcome, token, owner: sys::process_id() }
+    /// A hold that a store has just given to this process.
+    pub fn new(holding: impl Holding, outcome: Outcome, token: u64) -> Self {
+        Self { holding: Some(Box::new(holding)), outcome, token, owner: sys::process_id() }
     }
 
     /// Whether the last holder ended cleanly.
@@ -112,61 +107,56 @@ impl Held {
 
     /// The record by which this holder is known to others.
     pub fn record(&self) -> &Record {
-        &self.parts().record
+        self.holding().record()
     }
 
     /// Why there is no record, if there is none. Only in flock naming, where none can be written: then there is one kernel
     /// lock instead of two, nobody is told *recovered*, and the token rests on the clock alone.
     pub fn recordless(&self) -> Option<&str> {
-        self.parts().recordless.as_deref()
+        self.holding().recordless()
     }
 
-    /// The lock's well-known path, absolute.
+    /// The lock's well-known path, absolute; in a store that is no directory its URL and the name.
     pub fn path(&self) -> &Path {
-        &self.parts().setup.path
+        self.holding().path()
     }
 
-    /// Which of the lock's two files has that path.
-    pub fn naming(&self) -> Naming {
-        self.parts().setup.naming
+    /// Which of the lock's two files has that path; `None` in a store where there are no files.
+    pub fn naming(&self) -> Option<Naming> {
+        self.holding().naming()
     }
 
-    fn parts(&self) -> &Parts {
-        self.parts.as_ref().expect("parts are taken out only by what consumes or drops this value")
+    /// The hold as its store keeps it, for that store; `None` if another one does.
+    pub fn kept_as<T: Holding>(&self) -> Option<&T> {
+        let holding: &dyn Any = self.holding();
+        holding.downcast_ref()
     }
 
-    /// Looks whether the names still mean the files that are locked.
+    fn holding(&self) -> &dyn Holding {
+        &**self.holding.as_ref().expect("it is taken out only by what consumes or drops this value")
+    }
+
+    /// Looks whether this still is the hold that it was: in a directory, whether the names still mean the files that are locked.
     ///
-    /// Costs three `stat` calls. A file that is found replaced was replaced; one found in place may be replaced the next
+    /// There it costs three `stat` calls. A file that is found replaced was replaced; one found in place may be replaced the next
     /// moment.
     ///
     /// # Errors
     ///
     /// [`Error::Io`] if a name can't be looked at, so that it can't be told.
     pub fn verify(&self) -> Result<Integrity, Error> {
-        let parts = self.parts();
-        let names = &parts.setup.names;
-        if !parts.directory.is_still_named() {
-            let path = &parts.setup.parent;
-            return Ok(Integrity::Lost(format!(
-                "the directory {} was moved or replaced",
-                escape::path(path)
-            )));
-        }
-        let guard = parts.directory.means(&names.guard, &parts.guard.handle, parts.guard.id)?;
-        let means_record =
-            |(born, _): &(Born, Found)| parts.directory.means(&names.record, &born.handle, born.id);
-        let record = parts.published.as_ref().map(means_record).transpose()?;
-        let gone = |name| format!("{} was removed or replaced", escape::path(&parts.directory.path_of(name)));
-        Ok(match (guard, record) {
-            (true, Some(true) | None) => Integrity::Intact,
-            (true, Some(false)) => Integrity::Damaged(gone(&names.record)),
-            (false, Some(true)) => Integrity::Damaged(gone(&names.guard)),
-            (false, Some(false)) => {
-                Integrity::Lost(format!("{}, and {}", gone(&names.guard), gone(&names.record)))
-            }
-            (false, None) => Integrity::Lost(gone(&names.guard)),
-        })
+        self.holding().verify()
+    }
+
+    /// A descriptor that becomes readable as soon as the hold is lost, where it can be lost while the holder lives: see
+    /// [`Holding::lost`].
+    pub fn lost(&self) -> Option<BorrowedFd<'_>> {
+        self.holding().lost()
+    }
+
+    /// How long after now nobody else can hold the lock, where it can be lost: see [`Holding::time_left`].
+    pub fn time_left(&self) -> Option<Duration> {
+        self.holding().time_left()
     }
 
     /// Lets a program that `command` starts inherit the lock: it is then held until both this value has ended and every
@@ -183,9 +173,7 @@ impl Held {
     ///
     /// They are closed by the hold's end, and none of them may be unlocked or closed before.
     pub fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
-        let parts = self.parts();
-        let record = parts.published.as_ref().map(|(born, _)| born.handle.as_fd());
-        [parts.guard.handle.as_fd()].into_iter().chain(record).collect()
+        self.holding().descriptors()
     }
 
     /// Ends the hold cleanly: the record is removed and both locks are given back, also for processes that inherited them.
@@ -215,12 +203,64 @@ impl Held {
     }
 
     fn end(&mut self, end: End) -> Result<(), Error> {
-        let Some(parts) = self.parts.take() else { return Ok(()) };
+        let Some(holding) = self.holding.take() else { return Ok(()) };
         if sys::process_id() != self.owner {
             return Ok(());
         }
-        let ended = parts.end_record(end);
-        parts.guard.unlock();
+        holding.end(end)
+    }
+}
+
+impl Holding for Parts {
+    fn path(&self) -> &Path {
+        &self.setup.path
+    }
+
+    fn naming(&self) -> Option<Naming> {
+        Some(self.setup.naming)
+    }
+
+    fn record(&self) -> &Record {
+        &self.record
+    }
+
+    fn recordless(&self) -> Option<&str> {
+        self.recordless.as_deref()
+    }
+
+    fn verify(&self) -> Result<Integrity, Error> {
+        let names = &self.setup.names;
+        if !self.directory.is_still_named() {
+            let path = &self.setup.parent;
+            return Ok(Integrity::Lost(format!(
+                "the directory {} was moved or replaced",
+                escape::path(path)
+            )));
+        }
+        let guard = self.directory.means(&names.guard, &self.guard.handle, self.guard.id)?;
+        let means_record =
+            |(born, _): &(Born, Found)| self.directory.means(&names.record, &born.handle, born.id);
+        let record = self.published.as_ref().map(means_record).transpose()?;
+        let gone = |name| format!("{} was removed or replaced", escape::path(&self.directory.path_of(name)));
+        Ok(match (guard, record) {
+            (true, Some(true) | None) => Integrity::Intact,
+            (true, Some(false)) => Integrity::Damaged(gone(&names.record)),
+            (false, Some(true)) => Integrity::Damaged(gone(&names.guard)),
+            (false, Some(false)) => {
+                Integrity::Lost(format!("{}, and {}", gone(&names.guard), gone(&names.record)))
+            }
+            (false, None) => Integrity::Lost(gone(&names.guard)),
+        })
+    }
+
+    fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
+        let record = self.published.as_ref().map(|(born, _)| born.handle.as_fd());
+        [self.guard.handle.as_fd()].into_iter().chain(record).collect()
+    }
+
+    fn end(self: Box<Self>, end: End) -> Result<(), Error> {
+        let ended = self.end_record(end);
+        self.guard.unlock();
         ended
     }
 }
