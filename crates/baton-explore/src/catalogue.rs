@@ -1,5 +1,7 @@
 //! What is explored, under the names that `docs/verification.md` uses.
 
+use rustix::io::Errno;
+
 use crate::scenario::{ANYHOW, Before, Deleted, Scenario};
 use crate::story::End;
 
@@ -68,12 +70,21 @@ pub const CASES: &[Case] = &[
         10_000,
     ),
     everything(
-        Scenario { name: "alone", contenders: 1, rounds: 2, faults: 1, errors: ANYHOW, ends: ENDS, jobs: true, ..DEAD },
+        Scenario {
+            name: "alone",
+            contenders: 1,
+            rounds: 2,
+            faults: 1,
+            errors: ANYHOW,
+            ends: ENDS,
+            jobs: true,
+            ..DEAD
+        },
         "one comes twice after a holder that was killed; any one call fails, in any way, or does a part",
         20_000,
     ),
     everything(
-        Scenario { name: "failing", faults: 1, ..DEAD },
+        Scenario { name: "failing", faults: 1, errors: &[Errno::IO], ..DEAD },
         "two come after a holder that was killed; any one call fails or does a part",
         100_000,
     ),
@@ -83,7 +94,14 @@ pub const CASES: &[Case] = &[
         10_000,
     ),
     everything(
-        Scenario { name: "guard-deleted", deletions: 1, deletes: GUARD, crashes: 1, switches: Some(2), ..CLEAN },
+        Scenario {
+            name: "guard-deleted",
+            deletions: 1,
+            deletes: GUARD,
+            crashes: 1,
+            switches: Some(2),
+            ..CLEAN
+        },
         "two come, one may be killed, the guard is deleted; who could go on is put off twice at most",
         50_000,
     ),

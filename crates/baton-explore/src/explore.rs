@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, HashSet};
 use rustix::io::Errno;
 
 use crate::kernel::{Pid, Until};
-use crate::scenario::{Deleted, Scenario};
+use crate::scenario::{Deleted, FIRST, Scenario};
 use crate::sim::{self, Order, Point, Process, Step};
 use crate::story::{JOB, Seen};
 
@@ -238,7 +238,9 @@ fn step_report(
     let again = Execution::begin(scenario, mutant, true).run(&mut Again(choices));
     let violation = match again.violation {
         Some(same) if same == violation => violation,
-        other => format!("{violation}; made again it came to {other:?}: the simulation depends on something it should not"),
+        other => format!(
+            "{violation}; made again it came to {other:?}: the simulation depends on something it should not"
+        ),
     };
     report.failure = Some(Failure { violation, trace: again.trace, seed });
     false
@@ -322,7 +324,8 @@ impl<'a> Execution<'a> {
     }
 
     fn fingerprint(&self) -> u64 {
-        let ready: Vec<_> = self.processes.iter().map(|(pid, (_, point))| (*pid, is_ready(*pid, point))).collect();
+        let ready: Vec<_> =
+            self.processes.iter().map(|(pid, (_, point))| (*pid, is_ready(*pid, point))).collect();
         let left = (self.crashes, self.faults, self.deletions, self.times);
         let bound = self.switches.map(|switches| (switches, self.last));
         sim::with(|world| world.fingerprint((ready, &self.jobs, left, bound)))
@@ -330,7 +333,9 @@ impl<'a> Execution<'a> {
 
     fn choices(&self) -> Vec<Choice> {
         // What concerns nobody else need not be tried before and after everything that others do.
-        if let Some((pid, (_, point))) = self.processes.iter().find(|(_, (_, point))| point.concerns_nobody_else) {
+        if let Some((pid, (_, point))) =
+            self.processes.iter().find(|(_, (_, point))| point.concerns_nobody_else)
+        {
             let mut choices = vec![Choice::Go(*pid)];
             choices.extend(self.failing(*pid, point));
             return choices;
@@ -345,7 +350,8 @@ impl<'a> Execution<'a> {
         }
         if choices.is_empty() {
             // All who are left pause or sleep: pauses end.
-            let pausing = self.processes.iter().filter(|(_, (_, point))| matches!(point.until, Until::Others(_)));
+            let pausing =
+                self.processes.iter().filter(|(_, (_, point))| matches!(point.until, Until::Others(_)));
             choices.extend(pausing.map(|(pid, _)| Choice::Go(*pid)));
         }
         choices.extend(self.processes.iter().flat_map(|(pid, (_, point))| self.failing(*pid, point)));
@@ -382,7 +388,7 @@ impl<'a> Execution<'a> {
             return Vec::new();
         }
         // Contenders are alike: where one call fails, it may as well be one of the first one's.
-        if self.scenario.faults == 1 && pid != self.scenario.first() {
+        if self.scenario.faults == 1 && pid != FIRST {
             return Vec::new();
         }
         let faults = point.faults.iter().filter(|errno| self.scenario.errors.contains(errno));
@@ -457,7 +463,8 @@ impl<'a> Execution<'a> {
             let published = world.kernel.resolve(&record).and_then(|file| world.kernel.author(file));
             let is_published = published == Some((pid, world.kernel.round(pid)));
             let round = world.kernel.round(pid);
-            let job = Some(pid + JOB).filter(|job| world.kernel.is_alive(*job) && world.kernel.round(*job) == round);
+            let job = Some(pid + JOB)
+                .filter(|job| world.kernel.is_alive(*job) && world.kernel.round(*job) == round);
             world.story.died(pid, is_published, job);
             world.has_happened();
         });

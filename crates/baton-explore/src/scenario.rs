@@ -13,7 +13,7 @@ const DIRECTORY: &str = "/locks";
 const NAME: &str = "l";
 
 /// The first contender's process id.
-const FIRST: Pid = 1;
+pub(crate) const FIRST: Pid = 1;
 /// Who prepares and who comes at the end.
 const BEFORE: Pid = 40;
 const AFTER: Pid = 41;
@@ -119,10 +119,6 @@ impl Scenario {
         Path::new(DIRECTORY).join(name)
     }
 
-    pub(crate) fn first(&self) -> Pid {
-        FIRST
-    }
-
     pub(crate) fn deletable(&self) -> Vec<Deleted> {
         let path = |deleted| match deleted {
             Deleted::Guard => self.guard(),
@@ -154,7 +150,7 @@ impl Scenario {
         sim::start(kernel, mutant, is_traced);
         sim::with(|world| world.story.is_flock = self.is_flock);
         self.prepare();
-        let contenders = (FIRST..FIRST + self.contenders).map(|pid| {
+        let contenders = (FIRST..=self.contenders).map(|pid| {
             sim::with(|world| world.kernel.start(pid));
             let (scenario, options) = (self.clone(), self.options());
             (pid, Process::new(pid, move || scenario.contend(pid, &options)))
@@ -207,7 +203,9 @@ impl Scenario {
             Ok(Attempt::Held(held)) => {
                 let told = match held.outcome() {
                     Outcome::Fresh => Told::Fresh,
-                    Outcome::Recovered(record) => Told::Recovered(record.as_ref().and_then(|record| record.token())),
+                    Outcome::Recovered(record) => {
+                        Told::Recovered(record.as_ref().and_then(|record| record.token()))
+                    }
                 };
                 sim::with(|world| {
                     world.tell(format!("P{pid}  HOLDS ({told:?}, token {})", held.token()));

@@ -15,7 +15,9 @@ use crate::sim::Order;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Phase {
     Asking,
-    Holding { token: u64 },
+    Holding {
+        token: u64,
+    },
     /// The holder is gone, its job has the locks.
     JobHolds,
     Ending,
@@ -53,6 +55,7 @@ pub(crate) enum Told {
     Recovered(Option<u64>),
 }
 
+#[expect(clippy::struct_excessive_bools, reason = "each is about something else")]
 #[derive(Debug, Default, Hash)]
 pub(crate) struct Story {
     phases: BTreeMap<Pid, Phase>,
@@ -80,6 +83,7 @@ pub(crate) struct Story {
 }
 
 /// What has happened in an execution, so that nothing is true only because nothing happens.
+#[expect(clippy::struct_excessive_bools, reason = "each is something that may have happened")]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Seen {
     /// Holds, at most 3.
@@ -129,13 +133,17 @@ impl Story {
         }
         let is_right = self.is_meddled
             || match (self.last, told) {
-                (Last::InDoubt, _) | (Last::Clean, Told::Fresh) => true,
+                (Last::InDoubt, _)
+                | (Last::Clean, Told::Fresh)
+                | (Last::Unclean(None), Told::Recovered(_)) => true,
                 (Last::Unclean(Some(token)), Told::Recovered(said)) => said == Some(token),
-                (Last::Unclean(None), Told::Recovered(_)) => true,
                 (Last::Clean, Told::Recovered(_)) | (Last::Unclean(_), Told::Fresh) => false,
             };
         if !is_right {
-            self.violated(format!("I3 the story is told: the last end was {:?}, and P{pid} is told {told:?}", self.last));
+            self.violated(format!(
+                "I3 the story is told: the last end was {:?}, and P{pid} is told {told:?}",
+                self.last
+            ));
         }
         self.seen.holds = (self.seen.holds + 1).min(3);
         self.seen.recovered |= matches!(told, Told::Recovered(_));
@@ -175,7 +183,9 @@ impl Story {
         self.seen.busy = true;
         self.phases.remove(&pid);
         if !self.contested.contains(&pid) {
-            self.violated(format!("I5 nobody is stuck: P{pid} finds the lock busy, and nobody else is there"));
+            self.violated(format!(
+                "I5 nobody is stuck: P{pid} finds the lock busy, and nobody else is there"
+            ));
         }
     }
 
@@ -255,7 +265,9 @@ impl Story {
             self.violated(format!("I2 born locked: the record of P{pid} has its name, and is not whole"));
         }
         if !kernel.has_byte_0(holder, record) {
-            self.violated(format!("I2 born locked: the record of P{pid} has its name, and byte 0 is not locked"));
+            self.violated(format!(
+                "I2 born locked: the record of P{pid} has its name, and byte 0 is not locked"
+            ));
         }
     }
 

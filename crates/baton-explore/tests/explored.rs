@@ -93,7 +93,8 @@ fn execution_that_failed_by_chance_fails_again_by_its_seed() {
     let mutant = MUTANTS.iter().position(|mutant| mutant.name == "guard-closed-only");
     let failure = explore::at_random(&case.scenario, mutant, 0..1000).failure.expect("it is caught");
     let seed = failure.seed.expect("by chance");
-    let again = explore::at_random(&case.scenario, mutant, seed..seed + 1).failure.expect("it is caught again");
+    let again =
+        explore::at_random(&case.scenario, mutant, seed..seed + 1).failure.expect("it is caught again");
     assert_eq!((again.violation, again.trace), (failure.violation, failure.trace));
 }
 

@@ -31,8 +31,6 @@ pub(crate) enum Until {
     Others(u64),
     /// The file behind this descriptor can be had by `flock`, alone.
     Unflocked(i32),
-    /// Nobody else has these bytes of it locked alone.
-    Unlocked(i32, Span),
     /// This descriptor is readable.
     Ready(i32),
 }
@@ -54,7 +52,9 @@ impl Locks {
 
     fn is_locked_against(&self, id: OpenId, span: Span, alone: bool) -> bool {
         let is_within = |byte: u64| (span.from..span.to).contains(&byte);
-        self.bytes.iter().any(|(byte, owner, is_alone)| *owner != id && is_within(*byte) && (alone || *is_alone))
+        self.bytes
+            .iter()
+            .any(|(byte, owner, is_alone)| *owner != id && is_within(*byte) && (alone || *is_alone))
     }
 
     fn unlock(&mut self, id: OpenId, span: Span) {
@@ -64,9 +64,10 @@ impl Locks {
     /// Lines as `/proc/PID/fdinfo/N` has them.
     pub(super) fn lines(&self, id: OpenId, inode: Inode) -> String {
         let kind = |alone: bool| if alone { "WRITE" } else { "READ " };
-        let whole = self.whole.iter().filter(|(owner, _)| *owner == id).map(|(_, alone)| {
-            format!("lock:\t1: FLOCK  ADVISORY  {} 1 08:01:{inode} 0 EOF\n", kind(*alone))
-        });
+        let whole =
+            self.whole.iter().filter(|(owner, _)| *owner == id).map(|(_, alone)| {
+                format!("lock:\t1: FLOCK  ADVISORY  {} 1 08:01:{inode} 0 EOF\n", kind(*alone))
+            });
         let bytes = self.bytes.iter().filter(|(_, owner, _)| *owner == id).map(|(byte, _, alone)| {
             format!("lock:\t1: OFDLCK ADVISORY  {} -1 08:01:{inode} {byte} {byte}\n", kind(*alone))
         });
@@ -156,7 +157,8 @@ impl Kernel {
         if self.files[&file].kind != crate::twin::linux::FileKind::Regular {
             return Err(Errno::INVAL);
         }
-        let mut others = self.open.iter().filter(|(other, open)| **other != id && open.event.is_none() && !open.is_path);
+        let mut others =
+            self.open.iter().filter(|(other, open)| **other != id && open.event.is_none() && !open.is_path);
         if others.any(|(_, open)| open.file == file) {
             return Ok(false);
         }
@@ -181,9 +183,6 @@ impl Kernel {
             Until::Now | Until::Others(_) => true,
             Until::Unflocked(descriptor) => {
                 locks(descriptor).is_none_or(|(id, locks)| !locks.is_flocked_against(id, true))
-            }
-            Until::Unlocked(descriptor, span) => {
-                locks(descriptor).is_none_or(|(id, locks)| !locks.is_locked_against(id, span, false))
             }
             Until::Ready(descriptor) => self.is_ready(pid, descriptor),
         }

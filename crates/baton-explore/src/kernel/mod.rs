@@ -7,10 +7,8 @@
 //! |---|---|
 //! | names, contents, descriptors | here |
 //! | `flock`, locks on bytes, leases, and what can be slept for | [`locks`] |
-//! | what a power cut leaves | [`durable`] |
 //! | `/proc` | [`proc`] |
 
-mod durable;
 mod locks;
 mod proc;
 
@@ -50,8 +48,6 @@ pub(crate) struct Kernel {
     pub(crate) now: Duration,
     /// A name that no directory may be made by.
     pub(crate) forbidden: Option<OsString>,
-    /// What was not made durable yet is kept track of.
-    is_power_cut_possible: bool,
 }
 
 #[derive(Clone, Debug, Hash)]
@@ -63,7 +59,6 @@ struct File {
     entries: BTreeMap<OsString, Inode>,
     modified: Duration,
     locks: locks::Locks,
-    durable: durable::History,
     /// Who made it, and in which round of his.
     author: (Pid, u32),
 }
@@ -98,7 +93,6 @@ impl Kernel {
             magic,
             now: Duration::from_secs(1_700_000_000),
             forbidden: None,
-            is_power_cut_possible: false,
         };
         kernel.files.insert(ROOT, File::new(FileKind::Directory, 0o755, 2, kernel.now));
         kernel
@@ -185,9 +179,10 @@ impl Kernel {
         directory.map(|directory| directory.entries.keys().cloned().collect()).unwrap_or_default()
     }
 
-    fn add(&mut self, directory: Inode, name: &OsStr, mut file: File) -> Inode {
-        let number = (ROOT..).find(|number| !self.files.contains_key(number)).expect("there are more numbers");
-        file.durable.created(self.is_power_cut_possible);
+    fn add(&mut self, directory: Inode, name: &OsStr, file: File) -> Inode {
+        let number = (ROOT..Inode::MAX)
+            .find(|number| !self.files.contains_key(number))
+            .expect("there are more numbers");
         if file.kind == FileKind::Directory {
             self.file_mut(directory).links += 1;
         }
@@ -198,12 +193,8 @@ impl Kernel {
 
     /// Lets a name of a directory mean another file, or nothing.
     fn name(&mut self, directory: Inode, name: &OsStr, means: Option<Inode>) {
-        let (now, is_tracked) = (self.now, self.is_power_cut_possible);
+        let now = self.now;
         let directory = self.file_mut(directory);
-        let before = directory.entries.get(name).copied();
-        if is_tracked {
-            directory.durable.renamed(name, before, means);
-        }
         match means {
             Some(file) => directory.entries.insert(name.to_owned(), file),
             None => directory.entries.remove(name),
@@ -246,10 +237,12 @@ impl Kernel {
 
     fn new_descriptor(&mut self, pid: Pid, open: Open) -> i32 {
         let own = u64::from(pid) << 8;
-        let id = (own..).find(|id| !self.open.contains_key(id)).expect("there are more numbers");
+        let id = (own..OpenId::MAX).find(|id| !self.open.contains_key(id)).expect("there are more numbers");
         self.open.insert(id, open);
         let process = self.processes.entry(pid).or_default();
-        let number = (3..).find(|number| !process.descriptors.contains_key(number)).expect("there are more numbers");
+        let number = (3..i32::MAX)
+            .find(|number| !process.descriptors.contains_key(number))
+            .expect("there are more numbers");
         process.descriptors.insert(number, id);
         number
     }
@@ -275,8 +268,7 @@ impl Kernel {
     /// Frees a file that has neither a name nor anybody who has it open.
     fn forget_unused(&mut self, file: Inode) {
         let is_gone = self.files.get(&file).is_some_and(|known| known.links == 0);
-        let is_needed = self.is_power_cut_possible && self.is_remembered(file);
-        if is_gone && !is_needed && !self.open.values().any(|open| open.file == file && open.event.is_none()) {
+        if is_gone && !self.open.values().any(|open| open.file == file && open.event.is_none()) {
             self.files.remove(&file);
         }
     }
@@ -389,7 +381,7 @@ impl Kernel {
             return Err(Errno::BADF);
         }
         let from = usize::try_from(offset).map_err(|_| Errno::INVAL)?;
-        let (number, now, is_tracked) = (open.file, self.now, self.is_power_cut_possible);
+        let (number, now) = (open.file, self.now);
         let file = self.file_mut(number);
         let end = from + bytes.len();
         if file.bytes.len() < end {
@@ -397,9 +389,6 @@ impl Kernel {
         }
         file.bytes[from..end].copy_from_slice(bytes);
         file.modified = now;
-        if is_tracked {
-            file.durable.written(&file.bytes);
-        }
         Ok(bytes.len())
     }
 
@@ -482,6 +471,18 @@ impl Kernel {
         Ok(())
     }
 
+    /// `fsync`: nothing is lost here.
+    pub(crate) fn sync(&mut self, pid: Pid, descriptor: i32) -> Result<()> {
+        let (_, open) = self.opened(pid, descriptor)?;
+        if open.is_path { Err(Errno::BADF) } else { Ok(()) }
+    }
+
+    pub(crate) fn touch(&mut self, pid: Pid, descriptor: i32) -> Result<()> {
+        let (file, now) = (self.file_of(pid, descriptor)?, self.now);
+        self.file_mut(file).modified = now;
+        Ok(())
+    }
+
     pub(crate) fn make_directory(&mut self, pid: Pid, dir: i32, name: &OsStr, mode: u32) -> Result<()> {
         let directory = self.directory_of(pid, dir)?;
         if self.entry(directory, name).is_ok() {
@@ -493,15 +494,6 @@ impl Kernel {
         self.must_be_named(directory)?;
         self.add(directory, name, File::new(FileKind::Directory, mode & !UMASK, 2, self.now));
         Ok(())
-    }
-
-    /// `mkdir -p`.
-    pub(crate) fn make_directories(&mut self, path: &Path, mode: u32) -> Result<()> {
-        self.prepare_directory(path, mode & !UMASK);
-        match self.resolve(path).map(|file| self.files[&file].kind) {
-            Some(FileKind::Directory) => Ok(()),
-            _ => Err(Errno::NOTDIR),
-        }
     }
 
     pub(crate) fn open_directory_at(&mut self, pid: Pid, dir: i32, name: &OsStr) -> Result<i32> {
@@ -565,7 +557,6 @@ impl File {
             entries: BTreeMap::new(),
             modified,
             locks: locks::Locks::default(),
-            durable: durable::History::default(),
             author: (0, 0),
         }
     }

@@ -86,9 +86,9 @@ pub(super) fn suspend(point: Point) -> Option<Order> {
         return world::with(|world| world.kernel.is_met(pid, point.until)).then_some(Order::Go);
     }
     let yielder = YIELDERS.with_borrow(|yielders| yielders.get(&pid).copied())?;
-    // SAFETY: the yielder lives on the coroutine's stack for as long as that runs, and is removed here before the stack is freed; `pid` is
+    #[expect(unsafe_code, reason = "a yielder is lent to the coroutine's first function only; see below")]
+    // SAFETY: the yielder lives on the coroutine's stack for as long as that runs, and is removed before the stack is freed; `pid` is
     // the process that runs just now, so that it is used on its own stack.
-    #[expect(unsafe_code, reason = "a yielder is lent to the coroutine's first function only; see the comment")]
     let yielder = unsafe { &*yielder };
     Some(yielder.suspend(point))
 }

@@ -41,7 +41,8 @@ pub(crate) struct Point {
 }
 
 impl Point {
-    const PLAIN: Self = Self { until: Until::Now, faults: &[], may_be_short: false, concerns_nobody_else: false, answers: 1 };
+    const PLAIN: Self =
+        Self { until: Until::Now, faults: &[], may_be_short: false, concerns_nobody_else: false, answers: 1 };
 }
 
 /// How a process goes on.
@@ -91,7 +92,7 @@ pub(crate) fn sleeping_call<T: Hash + Debug>(
     until: Until,
     act: impl FnOnce(&mut Kernel, Pid) -> Result<T>,
 ) -> Result<T> {
-    at(what, Point { faults, until, ..Point::PLAIN }, |kernel, pid, _| act(kernel, pid))
+    at(what, Point { until, faults, ..Point::PLAIN }, |kernel, pid, _| act(kernel, pid))
 }
 
 fn at<T: Hash + Debug>(
@@ -113,7 +114,8 @@ fn at<T: Hash + Debug>(
 pub(crate) fn pause() {
     let since = with(|world| world.progress());
     // Fails only in a process that was killed.
-    let _ = at(format_args!("pause"), Point { until: Until::Others(since), ..Point::PLAIN }, |_, _, _| Ok(()));
+    let _ =
+        at(format_args!("pause"), Point { until: Until::Others(since), ..Point::PLAIN }, |_, _, _| Ok(()));
 }
 
 /// Leaves it to the explorer which of the answers from 0 up to `answers` it is; always 0 in a process that is not explored.

@@ -102,7 +102,12 @@ impl World {
     }
 
     /// Notes what a call answered to the process that runs.
-    pub(super) fn answered<T: Hash + Debug>(&mut self, what: Arguments<'_>, order: Order, answer: &Result<T>) {
+    pub(super) fn answered<T: Hash + Debug>(
+        &mut self,
+        what: Arguments<'_>,
+        order: Order,
+        answer: &Result<T>,
+    ) {
         let pid = self.current();
         let history = self.histories.entry(pid).or_default();
         let mut hasher = DefaultHasher::new();

@@ -61,6 +61,7 @@ pub(crate) struct FileId {
 
 /// The type of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[expect(dead_code, reason = "only files and directories are simulated")]
 pub(crate) enum FileKind {
     Regular,
     Directory,
@@ -111,12 +112,14 @@ const LOCK: &[Errno] = &[Errno::NOLCK, Errno::INTR];
 const NONE: &[Errno] = &[];
 
 pub(crate) fn open_directory(path: &Path) -> Result<Handle> {
-    sim::own_call(format_args!("open the directory {path:?}"), OPEN, |kernel, pid| kernel.open_path(pid, path, true))
-        .map(Handle)
+    sim::own_call(format_args!("open the directory {}", path.display()), OPEN, |kernel, pid| {
+        kernel.open_path(pid, path, true)
+    })
+    .map(Handle)
 }
 
 pub(crate) fn open_directory_to_sync(path: &Path) -> Result<Handle> {
-    let what = format_args!("open the directory {path:?} to sync it");
+    let what = format_args!("open the directory {} to sync it", path.display());
     sim::call(what, OPEN, |kernel, pid| kernel.open_path(pid, path, false)).map(Handle)
 }
 
@@ -124,7 +127,7 @@ pub(crate) fn open_at(dir: &Handle, name: &OsStr, access: Access) -> Result<Hand
     let creates = !matches!(access, Access::Read | Access::ReadWrite);
     let faults = if creates { CREATE } else { OPEN };
     let open = |kernel: &mut Kernel, pid| kernel.open_at(pid, dir.0, name, access);
-    sim::call(format_args!("open {name:?} ({access:?})"), faults, open).map(Handle)
+    sim::call(format_args!("open {} ({access:?})", name.display()), faults, open).map(Handle)
 }
 
 pub(crate) fn stat(file: &Handle) -> Result<Stat> {
@@ -137,11 +140,11 @@ pub(crate) fn stat(file: &Handle) -> Result<Stat> {
 }
 
 pub(crate) fn stat_at(dir: &Handle, name: &OsStr) -> Result<Stat> {
-    sim::call(format_args!("stat {name:?}"), LOOK, |kernel, pid| kernel.stat_at(pid, dir.0, name))
+    sim::call(format_args!("stat {}", name.display()), LOOK, |kernel, pid| kernel.stat_at(pid, dir.0, name))
 }
 
 pub(crate) fn stat_path(path: &Path) -> Result<Stat> {
-    let what = format_args!("stat {path:?}");
+    let what = format_args!("stat {}", path.display());
     let stat = |kernel: &mut Kernel, _| kernel.stat_path(path);
     if sim::look(|kernel, _| kernel.is_directory_path(path)) {
         return sim::own_call(what, LOOK, stat);
@@ -184,29 +187,27 @@ pub(crate) fn is_range_locked(file: &Handle, range: Range) -> Result<bool> {
     })
 }
 
-pub(crate) fn await_range(file: BorrowedFd<'_>, range: Range) -> Result<()> {
-    let (number, span) = (file.as_raw_fd(), range.span());
-    sim::sleeping_call(format_args!("await {range:?} of {number}"), LOCK, Until::Unlocked(number, span), |_, _| Ok(()))
-}
-
 pub(crate) fn is_open_elsewhere(file: &Handle) -> Result<bool> {
     let lease = format_args!("lease {}", file.0);
     if !sim::call(lease, LOOK, |kernel, pid| kernel.lease(pid, file.0))? {
         return Ok(true);
     }
-    sim::call(format_args!("give back the lease of {}", file.0), NONE, |kernel, pid| kernel.unlease(pid, file.0))?;
+    sim::call(format_args!("give back the lease of {}", file.0), NONE, |kernel, pid| {
+        kernel.unlease(pid, file.0)
+    })?;
     Ok(false)
 }
 
 pub(crate) fn read_at(file: &Handle, buffer: &mut [u8], offset: u64) -> Result<usize> {
     let most = buffer.len();
-    let (length, bytes) = sim::partial_call(format_args!("read {} from {offset}", file.0), LOOK, |kernel, pid, short| {
-        let most = if short { most.min(7) } else { most };
-        let mut bytes = vec![0; most];
-        let length = kernel.read_at(pid, file.0, &mut bytes, offset)?;
-        bytes.truncate(length);
-        Ok((length, bytes))
-    })?;
+    let (length, bytes) =
+        sim::partial_call(format_args!("read {} from {offset}", file.0), LOOK, |kernel, pid, short| {
+            let most = if short { most.min(7) } else { most };
+            let mut bytes = vec![0; most];
+            let length = kernel.read_at(pid, file.0, &mut bytes, offset)?;
+            bytes.truncate(length);
+            Ok((length, bytes))
+        })?;
     buffer[..length].copy_from_slice(&bytes);
     Ok(length)
 }
@@ -220,19 +221,21 @@ pub(crate) fn write_at(file: &Handle, bytes: &[u8], offset: u64) -> Result<usize
 }
 
 pub(crate) fn rename_noreplace(dir: &Handle, from: &OsStr, to: &OsStr) -> Result<()> {
-    sim::call(format_args!("rename {from:?} to {to:?}, which must be free"), CREATE, |kernel, pid| {
-        kernel.rename_noreplace(pid, dir.0, from, to)
-    })
+    sim::call(
+        format_args!("rename {} to {}, which must be free", from.display(), to.display()),
+        CREATE,
+        |kernel, pid| kernel.rename_noreplace(pid, dir.0, from, to),
+    )
 }
 
 pub(crate) fn rename_replacing(dir: &Handle, from: &OsStr, to: &OsStr) -> Result<()> {
-    sim::call(format_args!("rename {from:?} to {to:?}"), CREATE, |kernel, pid| {
+    sim::call(format_args!("rename {} to {}", from.display(), to.display()), CREATE, |kernel, pid| {
         kernel.rename_replacing(pid, dir.0, from, to)
     })
 }
 
 pub(crate) fn rename_exchange(dir: &Handle, one: &OsStr, other: &OsStr) -> Result<()> {
-    sim::call(format_args!("exchange {one:?} and {other:?}"), LOOK, |kernel, pid| {
+    sim::call(format_args!("exchange {} and {}", one.display(), other.display()), LOOK, |kernel, pid| {
         kernel.rename_exchange(pid, dir.0, one, other)
     })
 }
@@ -242,22 +245,26 @@ pub(crate) fn sync(file: &Handle) -> Result<()> {
 }
 
 pub(crate) fn unlink(dir: &Handle, name: &OsStr) -> Result<()> {
-    sim::call(format_args!("unlink {name:?}"), LOOK, |kernel, pid| kernel.unlink(pid, dir.0, name))
+    sim::call(format_args!("unlink {}", name.display()), LOOK, |kernel, pid| kernel.unlink(pid, dir.0, name))
 }
 
 pub(crate) fn make_directory(dir: &Handle, name: &OsStr, mode: u32) -> Result<()> {
-    sim::call(format_args!("mkdir {name:?}"), CREATE, |kernel, pid| kernel.make_directory(pid, dir.0, name, mode))
+    sim::call(format_args!("mkdir {}", name.display()), CREATE, |kernel, pid| {
+        kernel.make_directory(pid, dir.0, name, mode)
+    })
 }
 
 pub(crate) fn open_directory_at(dir: &Handle, name: &OsStr) -> Result<Handle> {
-    sim::call(format_args!("open the directory {name:?}"), OPEN, |kernel, pid| {
+    sim::call(format_args!("open the directory {}", name.display()), OPEN, |kernel, pid| {
         kernel.open_directory_at(pid, dir.0, name)
     })
     .map(Handle)
 }
 
 pub(crate) fn remove_directory(dir: &Handle, name: &OsStr) -> Result<()> {
-    sim::call(format_args!("rmdir {name:?}"), LOOK, |kernel, pid| kernel.remove_directory(pid, dir.0, name))
+    sim::call(format_args!("rmdir {}", name.display()), LOOK, |kernel, pid| {
+        kernel.remove_directory(pid, dir.0, name)
+    })
 }
 
 /// Ready is what is at once: a wait without a limit sleeps for the first one only, and nobody here waits for several.
@@ -294,13 +301,19 @@ pub(crate) fn watch(_dir: &Handle, _name: &OsStr) -> Result<Handle> {
     sim::call(format_args!("watch"), NONE, |_, _| Err::<i32, _>(Errno::MFILE)).map(Handle)
 }
 
-/// Not simulated.
-pub(crate) fn open_process(_pid: i32) -> Result<Handle> {
-    sim::call(format_args!("pidfd_open"), NONE, |_, _| Err::<i32, _>(Errno::NOSYS)).map(Handle)
+/// Nobody here shares a table of descriptors.
+pub(crate) fn share_descriptors(_one: u32, _other: u32) -> Result<bool> {
+    Ok(false)
+}
+
+pub(crate) fn touch(file: &Handle) -> Result<()> {
+    sim::call(format_args!("touch {}", file.0), LOOK, |kernel, pid| kernel.touch(pid, file.0))
 }
 
 pub(crate) fn change_mode(file: &Handle, mode: u32) -> Result<()> {
-    sim::call(format_args!("chmod {} {mode:o}", file.0), LOOK, |kernel, pid| kernel.change_mode(pid, file.0, mode))
+    sim::call(format_args!("chmod {} {mode:o}", file.0), LOOK, |kernel, pid| {
+        kernel.change_mode(pid, file.0, mode)
+    })
 }
 
 pub(crate) fn names_in(dir: &Handle, is_wanted: &dyn Fn(&OsStr) -> bool) -> Result<Vec<OsString>> {
@@ -309,7 +322,7 @@ pub(crate) fn names_in(dir: &Handle, is_wanted: &dyn Fn(&OsStr) -> bool) -> Resu
 }
 
 pub(crate) fn names_in_path(path: &Path) -> Result<Vec<OsString>> {
-    sim::call(format_args!("list {path:?}"), OPEN, |kernel, _| kernel.names_in_path(path))
+    sim::call(format_args!("list {}", path.display()), OPEN, |kernel, _| kernel.names_in_path(path))
 }
 
 pub(crate) fn pause(_time: Duration) {
@@ -325,12 +338,14 @@ pub(crate) fn probe_process(pid: i32) -> Signalled {
 }
 
 /// What never changes is no point at which others could come before: it is asked for under a lock of the process's own, too.
-pub(crate) fn read_path(path: &Path, limit: usize) -> Result<Vec<u8>> {
-    let never_changes = |path: &Path| !path.starts_with("/proc") || path.starts_with("/proc/self") || path.starts_with("/proc/sys");
+pub(crate) fn read_path(path: &Path, limit: usize, _is_whole: &dyn Fn(&[u8]) -> bool) -> Result<Vec<u8>> {
+    let never_changes = |path: &Path| {
+        !path.starts_with("/proc") || path.starts_with("/proc/self") || path.starts_with("/proc/sys")
+    };
     let mut bytes = if never_changes(path) {
         sim::look(|kernel, pid| kernel.read_path(pid, path))?
     } else {
-        sim::call(format_args!("read {path:?}"), NONE, |kernel, pid| kernel.read_path(pid, path))?
+        sim::call(format_args!("read {}", path.display()), NONE, |kernel, pid| kernel.read_path(pid, path))?
     };
     bytes.truncate(limit);
     Ok(bytes)
@@ -361,7 +376,7 @@ pub(crate) fn device_text(_device: u64) -> String {
 }
 
 pub(crate) fn random() -> Result<u64> {
-    Ok(sim::look(|kernel, pid| kernel.random(pid)))
+    Ok(sim::look(Kernel::random))
 }
 
 pub(crate) fn real_time() -> Duration {
@@ -377,3 +392,8 @@ pub(crate) fn hand_over_at_exec(_command: &mut Command, _descriptors: Vec<RawFd>
 
 /// Nothing of it is simulated.
 pub(crate) fn unblock_signals_at_exec(_command: &mut Command) {}
+
+/// Nothing of it is simulated.
+pub(crate) fn is_ignored(_signal: i32) -> bool {
+    false
+}
