@@ -102,13 +102,14 @@ impl Claim {
                 return other.and(revoked).map(|()| Entered::Not);
             }
         };
-        let kept = Kept { lease: granted.id, key, revision: entry.revision, ttl };
+        let (Entry::Holding { revision, .. } | Entry::Waiting { revision }) = entry;
+        let kept = Kept { lease: granted.id, key, revision, ttl };
         let tenure = Arc::new(Tenure::new(sent, ttl)?);
         let keeper = Keeper::start(engine, Arc::clone(&cluster), kept.clone(), Arc::clone(&tenure));
         let claim = Self { cluster, keys, kept, tenure, keeper };
-        Ok(match entry.found {
-            Some(found) => Entered::Holding(claim, found),
-            None => Entered::Waiting(claim),
+        Ok(match entry {
+            Entry::Holding { found, .. } => Entered::Holding(claim, found),
+            Entry::Waiting { .. } => Entered::Waiting(claim),
         })
     }
 
@@ -220,10 +221,10 @@ fn entering(keys: &Keys, lease: i64, record: Vec<u8>, only_if_first: bool) -> Tr
     }
 }
 
-/// What the transaction of `enter` came to: when the key was created; and, if it holds with that, the marker that was found.
-struct Entry {
-    revision: i64,
-    found: Option<Option<KeyValue>>,
+/// What the transaction of `enter` came to; the key was created at this revision.
+enum Entry {
+    Holding { revision: i64, found: Option<KeyValue> },
+    Waiting { revision: i64 },
 }
 
 async fn entry(cluster: &Cluster, keys: &Keys, answer: TransactionAnswer) -> Result<Option<Entry>, Error> {
@@ -233,12 +234,12 @@ async fn entry(cluster: &Cluster, keys: &Keys, answer: TransactionAnswer) -> Res
     let mut next = || read.next().and_then(|range| range.kvs.into_iter().next());
     if succeeded {
         let found = next().map(marker::complete);
-        return Ok(Some(Entry { revision, found: Some(found) }));
+        return Ok(Some(Entry::Holding { revision, found }));
     }
     let (Some(own), unclean) = (next(), next()) else { return Ok(None) };
     let revision = own.create_revision;
     if unclean.is_none_or(|unclean| unclean.mod_revision != revision) {
-        return Ok(Some(Entry { revision, found: None }));
+        return Ok(Some(Entry::Waiting { revision }));
     }
     let before = keys::get_at(keys.unclean(), revision - 1);
     let found = match cluster.read("look at the marker before", before).await {
@@ -247,7 +248,7 @@ async fn entry(cluster: &Cluster, keys: &Keys, answer: TransactionAnswer) -> Res
         Err(Error::Server { .. }) => Some(KeyValue::default()),
         Err(error) => return Err(error),
     };
-    Ok(Some(Entry { revision, found: Some(found) }))
+    Ok(Some(Entry::Holding { revision, found }))
 }
 
 /// What the ranges of a transaction found, in their order.

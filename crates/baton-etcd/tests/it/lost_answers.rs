@@ -59,7 +59,7 @@ impl Cutter {
 
 /// Passes on what comes, as long as it is to be.
 fn pass(mut from: TcpStream, mut to: TcpStream, mut is_passed: impl FnMut() -> bool) {
-    let mut buffer = [0; 65536];
+    let mut buffer = [0; 16384];
     while let Ok(length @ 1..) = from.read(&mut buffer) {
         if !is_passed() || to.write_all(&buffer[..length]).is_err() {
             break;
