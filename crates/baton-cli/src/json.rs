@@ -57,6 +57,8 @@ pub fn observation(seen: &Observation) -> Value {
         "record": seen.record.as_ref().map(record),
         "processes": processes,
         "queue": seen.queue.iter().map(record).collect::<Vec<_>>(),
+        "shared": seen.is_shared(),
+        "readers": seen.readers.iter().map(record).collect::<Vec<_>>(),
         "place": seen.place.map(|place| json!({ "number": place.number, "of": place.of })),
         "queueless": seen.queueless,
     })

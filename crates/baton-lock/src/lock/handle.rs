@@ -10,12 +10,12 @@ use super::breaking::{self, Broken, Ending};
 use super::cancel::Cancel;
 use super::directory::Directory;
 use super::held::Held;
-use super::judge::{Malformed, Rules};
+use super::judge::{Claim, Malformed, Rules};
 use super::naming::{Names, Naming};
 use super::observe::{self, Depth};
 use super::prune::{self, Pruned, Pruning};
 use super::survey;
-use super::wait::{self, Attempt, Limit};
+use super::wait::{self, Attempt, Limit, OnBusy};
 use crate::diagnosis::Observation;
 use crate::error::Error;
 use crate::processes::{self, Process};
@@ -83,7 +83,7 @@ impl Setup {
     }
 
     pub(crate) fn rules(&self) -> Rules {
-        Rules { shared: self.naming == Naming::Flock, malformed: self.malformed }
+        Rules { shared: self.naming == Naming::Flock, malformed: self.malformed, claim: Claim::Exclusive }
     }
 }
 
@@ -211,21 +211,30 @@ pub struct Identity {
 }
 
 /// What is called once can be called by who may call it again.
-fn once(
+pub(super) fn once(
     on_busy: impl FnOnce(&Observation) -> ControlFlow<()>,
 ) -> impl FnMut(&Observation) -> ControlFlow<()> {
     let mut on_busy = Some(on_busy);
     move |seen| on_busy.take().map_or(ControlFlow::Continue(()), |on_busy| on_busy(seen))
 }
 
-fn limit(deadline: Option<Instant>) -> Limit {
+pub(super) fn limit(deadline: Option<Instant>) -> Limit {
     deadline.map_or(Limit::Never, Limit::At)
 }
 
 impl Lock {
-    #[cfg(feature = "tokio")]
     pub(crate) fn setup(&self) -> &Arc<Setup> {
         &self.setup
+    }
+
+    fn acquire(
+        &self,
+        limit: Limit,
+        cancel: Option<&Cancel>,
+        on_busy: Option<OnBusy<'_>>,
+    ) -> Result<Attempt, Error> {
+        let attempt = wait::acquire(&self.setup, Claim::Exclusive, limit, cancel, on_busy)?;
+        Ok(attempt.map(|hold| Held { hold }))
     }
 
     /// Names a lock with the default options. Nothing is opened or created until it is acquired or observed.
@@ -264,7 +273,7 @@ impl Lock {
     /// Whatever makes it impossible to tell who holds it, or to hold it; see [`Error`]. Nothing stays changed then, but for a
     /// guard that may have been created.
     pub fn try_lock(&self) -> Result<Attempt, Error> {
-        wait::acquire(&self.setup, Limit::Now, None, None)
+        self.acquire(Limit::Now, None, None)
     }
 
     /// Acquires the lock, waiting for as long as it takes.
@@ -287,7 +296,7 @@ impl Lock {
     /// As [`try_lock`](Self::try_lock).
     pub fn lock(&self) -> Result<Held, Error> {
         loop {
-            match wait::acquire(&self.setup, Limit::Never, None, None)? {
+            match self.acquire(Limit::Never, None, None)? {
                 Attempt::Held(held) => return Ok(held),
                 // Only a caller that breaks off gets this answer without a limit.
                 Attempt::Busy(_) => {}
@@ -301,7 +310,7 @@ impl Lock {
     ///
     /// As [`try_lock`](Self::try_lock).
     pub fn lock_until(&self, deadline: Instant) -> Result<Attempt, Error> {
-        wait::acquire(&self.setup, Limit::At(deadline), None, None)
+        self.acquire(Limit::At(deadline), None, None)
     }
 
     /// Acquires the lock, waiting until `deadline` if there is one. `on_busy` is called once, when the lock is first found
@@ -315,7 +324,7 @@ impl Lock {
         deadline: Option<Instant>,
         on_busy: impl FnOnce(&Observation) -> ControlFlow<()>,
     ) -> Result<Attempt, Error> {
-        wait::acquire(&self.setup, limit(deadline), None, Some(&mut once(on_busy)))
+        self.acquire(limit(deadline), None, Some(&mut once(on_busy)))
     }
 
     /// Acquires the lock, waiting until `deadline` if there is one, or until it is given up from outside: then the answer is
@@ -325,7 +334,7 @@ impl Lock {
     ///
     /// As [`try_lock`](Self::try_lock).
     pub fn lock_cancellable(&self, deadline: Option<Instant>, cancel: &Cancel) -> Result<Attempt, Error> {
-        wait::acquire(&self.setup, limit(deadline), Some(cancel), None)
+        self.acquire(limit(deadline), Some(cancel), None)
     }
 
     /// As [`lock_cancellable`](Self::lock_cancellable), with `on_busy` as of [`lock_with`](Self::lock_with).
@@ -339,7 +348,7 @@ impl Lock {
         cancel: &Cancel,
         on_busy: impl FnOnce(&Observation) -> ControlFlow<()>,
     ) -> Result<Attempt, Error> {
-        wait::acquire(&self.setup, limit(deadline), Some(cancel), Some(&mut once(on_busy)))
+        self.acquire(limit(deadline), Some(cancel), Some(&mut once(on_busy)))
     }
 
     /// Which lock it is, whichever way its path is spelled: for taking several in one order.

@@ -7,16 +7,19 @@
 //! unlock, which counts for every copy, and never by closing alone. For the same reason a [`Held`] that finds itself in
 //! another process than the one that acquired it only closes its copies: unlocking there would end its parent's hold.
 
-use std::os::fd::{AsFd as _, AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 
 use super::directory::Directory;
+use super::group;
 use super::guard::Guard;
 use super::handle::Setup;
+use super::judge::Claim;
 use super::naming::Naming;
-use super::publish::{Born, Found, Publication};
+use super::publish::{Born, Found};
+use super::queue::Ticket;
 use crate::error::Error;
 use crate::escape;
 use crate::record::Record;
@@ -65,10 +68,104 @@ pub enum Integrity {
 #[must_use = "the lock is released as soon as this value is dropped"]
 #[derive(Debug)]
 pub struct Held {
+    pub(crate) hold: Hold,
+}
+
+impl Held {
+    /// Whether the last holder ended cleanly.
+    pub fn outcome(&self) -> &Outcome {
+        &self.hold.outcome
+    }
+
+    /// The fencing token: larger than that of every earlier holder, at least the wall clock in microseconds since 1970, and
+    /// below 2^53.
+    pub fn token(&self) -> u64 {
+        self.hold.token
+    }
+
+    /// The record by which this holder is known to others.
+    pub fn record(&self) -> &Record {
+        &self.hold.parts().record
+    }
+
+    /// Why there is no record, if there is none. Only in flock naming, where none can be written: then there is one kernel
+    /// lock instead of two, nobody is told *recovered*, and the token rests on the clock alone.
+    pub fn recordless(&self) -> Option<&str> {
+        self.hold.parts().recordless.as_deref()
+    }
+
+    /// The lock's well-known path, absolute.
+    pub fn path(&self) -> &Path {
+        &self.hold.parts().setup.path
+    }
+
+    /// Which of the lock's two files has that path.
+    pub fn naming(&self) -> Naming {
+        self.hold.parts().setup.naming
+    }
+
+    /// Looks whether the names still mean the files that are locked.
+    ///
+    /// Costs three `stat` calls. A file that is found replaced was replaced; one found in place may be replaced the next
+    /// moment.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] if a name can't be looked at, so that it can't be told.
+    pub fn verify(&self) -> Result<Integrity, Error> {
+        self.hold.verify()
+    }
+
+    /// Lets a program that `command` starts inherit the lock: it is then held until both this value has ended and every
+    /// process that inherited it is gone, or until it is released here, which counts for all of them.
+    ///
+    /// This value has to live until the command is started. Programs started by other commands still inherit nothing.
+    pub fn hand_to(&self, command: &mut Command) {
+        self.hold.hand_to(command);
+    }
+
+    /// The descriptors that have the kernel locks, for a child that is started by other means than [`Command`]: whoever inherits them
+    /// holds the lock along, as with [`hand_to`](Self::hand_to).
+    ///
+    /// They are closed by the hold's end, and none of them may be unlocked or closed before.
+    pub fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
+        self.hold.descriptors()
+    }
+
+    /// Ends the hold cleanly: the record is removed and both locks are given back, also for processes that inherited them.
+    ///
+    /// In a forked child this only closes the child's copies.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] if the record can't be removed, or in flock naming marked as released. The locks are given back all the
+    /// same; the next holder is told *recovered*.
+    pub fn release(mut self) -> Result<(), Error> {
+        self.hold.end(End::Clean)
+    }
+
+    /// Ends the hold uncleanly: the locks are given back, and the record stays, so that the next holder is told
+    /// *recovered*. For a job that was killed or a recovery that failed.
+    pub fn abandon(mut self) {
+        // An unclean end writes nothing, so that nothing can fail.
+        let _ = self.hold.end(End::Unclean);
+    }
+
+    /// Ends the hold as if it had never been acquired, for a job that could not be started: the next holder is told what this
+    /// one was told, *recovered* with the same record included.
+    pub fn undo(mut self) {
+        // As well as possible; a record of ours that stays tells the next one *recovered*, which errs on the safe side.
+        let _ = self.hold.end(End::Undone);
+    }
+}
+
+/// A lock that is held, in whichever way, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Hold {
     /// `None` once it has ended.
     parts: Option<Box<Parts>>,
-    outcome: Outcome,
-    token: u64,
+    pub(crate) outcome: Outcome,
+    pub(crate) token: u64,
     /// The process that acquired it.
     owner: u32,
 }
@@ -83,67 +180,43 @@ pub(crate) struct Parts {
     pub(crate) published: Option<(Born, Found)>,
     pub(crate) recordless: Option<String>,
     pub(crate) record: Record,
+    /// Whether others share it.
+    pub(crate) share: Option<Share>,
 }
 
-/// How a hold ends.
+/// What one who shares the lock has besides.
+#[derive(Debug)]
+pub(crate) struct Share {
+    /// The record that all of them have together.
+    pub(crate) group: Record,
+    /// By which this one is listed; why not, if it is not.
+    pub(crate) listed: Result<Ticket, Error>,
+}
+
+/// How a hold ends. For one who shares the lock all are the same: it has done nothing that could be half done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum End {
+pub(crate) enum End {
     Clean,
     Unclean,
     /// As if it had never been acquired.
     Undone,
 }
 
-impl Held {
+impl Hold {
     pub(crate) fn new(parts: Parts, outcome: Outcome, token: u64) -> Self {
         Self { parts: Some(Box::new(parts)), outcome, token, owner: sys::process_id() }
     }
 
-    /// Whether the last holder ended cleanly.
-    pub fn outcome(&self) -> &Outcome {
-        &self.outcome
-    }
-
-    /// The fencing token: larger than that of every earlier holder, at least the wall clock in microseconds since 1970, and
-    /// below 2^53.
-    pub fn token(&self) -> u64 {
-        self.token
-    }
-
-    /// The record by which this holder is known to others.
-    pub fn record(&self) -> &Record {
-        &self.parts().record
-    }
-
-    /// Why there is no record, if there is none. Only in flock naming, where none can be written: then there is one kernel
-    /// lock instead of two, nobody is told *recovered*, and the token rests on the clock alone.
-    pub fn recordless(&self) -> Option<&str> {
-        self.parts().recordless.as_deref()
-    }
-
-    /// The lock's well-known path, absolute.
-    pub fn path(&self) -> &Path {
-        &self.parts().setup.path
-    }
-
-    /// Which of the lock's two files has that path.
-    pub fn naming(&self) -> Naming {
-        self.parts().setup.naming
-    }
-
-    fn parts(&self) -> &Parts {
+    pub(crate) fn parts(&self) -> &Parts {
         self.parts.as_ref().expect("parts are taken out only by what consumes or drops this value")
     }
 
+    pub(crate) fn parts_mut(&mut self) -> &mut Parts {
+        self.parts.as_mut().expect("parts are taken out only by what consumes or drops this value")
+    }
+
     /// Looks whether the names still mean the files that are locked.
-    ///
-    /// Costs three `stat` calls. A file that is found replaced was replaced; one found in place may be replaced the next
-    /// moment.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Io`] if a name can't be looked at, so that it can't be told.
-    pub fn verify(&self) -> Result<Integrity, Error> {
+    pub(crate) fn verify(&self) -> Result<Integrity, Error> {
         let parts = self.parts();
         let names = &parts.setup.names;
         if !parts.directory.is_still_named() {
@@ -169,57 +242,28 @@ impl Held {
         })
     }
 
-    /// Lets a program that `command` starts inherit the lock: it is then held until both this value has ended and every
-    /// process that inherited it is gone, or until it is released here, which counts for all of them.
-    ///
-    /// This value has to live until the command is started. Programs started by other commands still inherit nothing.
-    pub fn hand_to(&self, command: &mut Command) {
+    /// The descriptors that have the kernel locks.
+    pub(crate) fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
+        let parts = self.parts();
+        let record = parts.published.as_ref().map(|(born, _)| born.handle.as_fd());
+        let listed = parts.share.as_ref().and_then(|share| share.listed.as_ref().ok()).map(AsFd::as_fd);
+        [parts.guard.handle.as_fd()].into_iter().chain(record).chain(listed).collect()
+    }
+
+    pub(crate) fn hand_to(&self, command: &mut Command) {
         let descriptors = self.descriptors().iter().map(AsRawFd::as_raw_fd).collect();
         sys::hand_over_at_exec(command, descriptors);
     }
 
-    /// The descriptors that have the kernel locks, for a child that is started by other means than [`Command`]: whoever inherits them
-    /// holds the lock along, as with [`hand_to`](Self::hand_to).
-    ///
-    /// They are closed by the hold's end, and none of them may be unlocked or closed before.
-    pub fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
-        let parts = self.parts();
-        let record = parts.published.as_ref().map(|(born, _)| born.handle.as_fd());
-        [parts.guard.handle.as_fd()].into_iter().chain(record).collect()
-    }
-
-    /// Ends the hold cleanly: the record is removed and both locks are given back, also for processes that inherited them.
-    ///
-    /// In a forked child this only closes the child's copies.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Io`] if the record can't be removed, or in flock naming marked as released. The locks are given back all the
-    /// same; the next holder is told *recovered*.
-    pub fn release(mut self) -> Result<(), Error> {
-        self.end(End::Clean)
-    }
-
-    /// Ends the hold uncleanly: the locks are given back, and the record stays, so that the next holder is told
-    /// *recovered*. For a job that was killed or a recovery that failed.
-    pub fn abandon(mut self) {
-        // An unclean end writes nothing, so that nothing can fail.
-        let _ = self.end(End::Unclean);
-    }
-
-    /// Ends the hold as if it had never been acquired, for a job that could not be started: the next holder is told what this
-    /// one was told, *recovered* with the same record included.
-    pub fn undo(mut self) {
-        // As well as possible; a record of ours that stays tells the next one *recovered*, which errs on the safe side.
-        let _ = self.end(End::Undone);
-    }
-
-    fn end(&mut self, end: End) -> Result<(), Error> {
-        let Some(parts) = self.parts.take() else { return Ok(()) };
+    pub(crate) fn end(&mut self, end: End) -> Result<(), Error> {
+        let Some(mut parts) = self.parts.take() else { return Ok(()) };
         if sys::process_id() != self.owner {
             return Ok(());
         }
-        let ended = parts.end_record(end);
+        let ended = match parts.share.take() {
+            None => parts.end_record(end),
+            Some(share) => parts.leave(&share),
+        };
         parts.guard.unlock();
         ended
     }
@@ -237,25 +281,23 @@ impl Parts {
                 Ok(())
             }
             (End::Clean, Naming::Record) => desk.try_remove_own(born),
+            // The record keeps the token, so it stays, marked as released.
             (End::Clean, Naming::Flock) => {
-                // The record keeps the token, so it stays, marked as released.
-                match desk.publish_over_own(self.record.released().to_json().as_bytes(), born) {
-                    Ok(Publication::Done(marked)) => {
-                        marked.unlock();
-                        Ok(())
-                    }
-                    // The name is somebody else's by now: theirs stays.
-                    Ok(Publication::JudgeAgain) => Ok(()),
-                    Err(error) => Err(error),
-                }
+                desk.put_in_place(born, &Found::Nothing, &self.record, Claim::Exclusive)
             }
         };
         born.unlock();
         ended
     }
+
+    /// Ends one who shares the lock. Its place in the list goes last: while that is locked it is counted among the holders.
+    fn leave(&self, share: &Share) -> Result<(), Error> {
+        let Some((born, _)) = &self.published else { return Ok(()) };
+        group::leave(&self.setup.desk(&self.directory, &self.guard), born, &share.group)
+    }
 }
 
-impl Drop for Held {
+impl Drop for Hold {
     fn drop(&mut self) {
         let end = if std::thread::panicking() { End::Unclean } else { End::Clean };
         // Nobody is there to be told; `release` tells.

@@ -14,10 +14,11 @@
 //! | 5 the token | [`token`] |
 //! | 6 publishing | [`publish`] |
 //! | all seven, once | [`acquire`] |
+//! | the same for one who shares the lock | [`sharing`], [`group`] |
 //! | again and again, asleep in between | [`wait`], [`doze`] |
 //! | whose turn it is | [`queue`] |
 //! | giving up a wait from outside | [`cancel`] |
-//! | holding and releasing | [`held`] |
+//! | holding and releasing | [`held`], [`shared`] |
 //! | asking without taking | [`observe`] |
 //! | ending somebody else's hold | [`breaking`] |
 //! | which locks there are, and pruning them | [`survey`], [`prune`], [`floor`] |
@@ -32,6 +33,7 @@ mod companion;
 mod directory;
 mod doze;
 mod floor;
+mod group;
 mod guard;
 mod handle;
 mod held;
@@ -41,6 +43,8 @@ mod observe;
 mod prune;
 mod publish;
 mod queue;
+mod shared;
+mod sharing;
 mod survey;
 mod token;
 mod wait;
@@ -52,4 +56,5 @@ pub use held::{Held, Integrity, Outcome};
 pub use judge::Malformed;
 pub use naming::Naming;
 pub use prune::{Kept, Pruned, Pruning};
+pub use shared::{HeldShared, NotDowngraded};
 pub use wait::Attempt;

@@ -23,7 +23,7 @@ use super::directory::Directory;
 use super::floor;
 use super::guard::Guard;
 use super::handle::Setup;
-use super::judge::{self, Verdict};
+use super::judge::{self, Claim, Verdict};
 use super::naming::Naming;
 use super::token;
 use crate::error::Error;
@@ -81,7 +81,7 @@ pub(crate) fn prune(setup: &Setup, unused: Duration, pruning: Pruning) -> Result
     if setup.naming == Naming::Record && !is_old(guard.stat.modified, unused) {
         return Ok(Pruned::Kept(Kept::Young));
     }
-    if !guard.try_lock(&directory, &setup.names)? {
+    if !guard.try_lock(&directory, &setup.names, Claim::Exclusive)? {
         return Ok(Pruned::Kept(Kept::InUse));
     }
     let pruned = prune_locked(setup, &directory, &guard, unused, pruning);
@@ -123,7 +123,7 @@ fn prune_locked(
         }
         (Verdict::Absent, Naming::Flock) => Ok(Pruned::Nothing),
         // Byte 1 of it is ours until the verdict goes.
-        (Verdict::Departed(record), Naming::Flock) if record.is_released() => {
+        (Verdict::Departed(record), Naming::Flock) if record.tells_of_nobody() => {
             let Some(seen) = directory.look(&setup.names.record)? else { return Ok(Pruned::Nothing) };
             if !record.is(&seen) {
                 return Ok(Pruned::Kept(Kept::InUse));
@@ -135,7 +135,7 @@ fn prune_locked(
             remove(directory, &setup.names.record, token, pruning)
         }
         (Verdict::Departed(_), _) => Ok(Pruned::Kept(Kept::LeftOver)),
-        (Verdict::Busy(..) | Verdict::Changed | Verdict::OutOfReach { .. }, _) => {
+        (Verdict::Busy(..) | Verdict::Changed | Verdict::Group(..) | Verdict::OutOfReach { .. }, _) => {
             Ok(Pruned::Kept(Kept::InUse))
         }
     }

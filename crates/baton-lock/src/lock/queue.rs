@@ -15,11 +15,11 @@
 //! 2. P1 takes 7, before 8: it came before.
 
 use std::ffi::{OsStr, OsString};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 
 use super::directory::Directory;
-use super::handle::Setup;
-use super::judge::is_strangers;
+use super::judge::{Claim, is_strangers};
 use super::naming::Names;
 use crate::diagnosis::Place;
 use crate::error::Error;
@@ -110,28 +110,28 @@ impl Entry {
 
 impl Queue {
     /// Opens the queue if there is one that can be trusted and looked at.
-    pub(crate) fn open(directory: &Arc<Directory>, names: &Names, guard: &Stat) -> Option<Self> {
+    pub(crate) fn open(directory: &Arc<Directory>, name: &OsStr, guard: &Stat) -> Option<Self> {
         // Nearly always there is none.
-        let seen = sys::stat_at(&directory.handle, &names.queue).ok()?;
+        let seen = sys::stat_at(&directory.handle, name).ok()?;
         if seen.kind != FileKind::Directory || is_strangers(&seen, guard) {
             return None;
         }
-        let handle = sys::open_directory_at(&directory.handle, &names.queue).ok()?;
-        Some(Self { directory: Arc::clone(directory), name: names.queue.clone(), handle, guard: *guard })
+        let handle = sys::open_directory_at(&directory.handle, name).ok()?;
+        Some(Self { directory: Arc::clone(directory), name: name.to_owned(), handle, guard: *guard })
     }
 
     /// Opens the queue, made if need be.
-    fn make(directory: &Arc<Directory>, names: &Names, guard: &Stat) -> Result<Self, Error> {
-        let path = || directory.path_of(&names.queue);
-        let is_new = match sys::make_directory(&directory.handle, &names.queue, 0o700) {
+    fn make(directory: &Arc<Directory>, name: &OsStr, guard: &Stat) -> Result<Self, Error> {
+        let path = || directory.path_of(name);
+        let is_new = match sys::make_directory(&directory.handle, name, 0o700) {
             Ok(()) => true,
             Err(Errno::EXIST) => false,
             Err(errno) => return Err(Error::io("make the queue", &path(), errno)),
         };
-        let Some(queue) = Self::open(directory, names, guard) else {
+        let Some(queue) = Self::open(directory, name, guard) else {
             if is_new {
                 // Of what the umask left of its mode nobody can make a queue; nor need it be in anybody's way.
-                let _ = sys::remove_directory(&directory.handle, &names.queue);
+                let _ = sys::remove_directory(&directory.handle, name);
             }
             return Err(Error::Unsafe {
                 path: path(),
@@ -163,7 +163,9 @@ impl Queue {
 
     /// Who comes before somebody of that standing, those apart who were passed. Dead ones are cleared away, and what those have left
     /// who died when they came.
-    pub(crate) fn ahead(self, standing: Standing) -> Option<Ahead> {
+    ///
+    /// Before one who wants to share the lock only those come who don't: readers may hold it beside each other, in whatever order they come.
+    pub(crate) fn ahead(self, standing: Standing, claim: Claim) -> Option<Ahead> {
         let names = sys::names_in(&self.handle, |_| true).unwrap_or_default();
         let is_before = |entry: &Entry| match standing {
             Standing::Newcomer => true,
@@ -172,7 +174,16 @@ impl Queue {
         };
         let mut before = sorted(&names);
         before.retain(|entry| !entry.is_passed && is_before(entry));
-        let mut living: Vec<_> = before.iter().rev().filter_map(|entry| self.living(*entry)).collect();
+        let mut living = Vec::new();
+        before.retain(|entry| {
+            let ticket =
+                self.living(*entry).filter(|ticket| claim == Claim::Exclusive || !is_readers(ticket));
+            let comes_first = ticket.is_some();
+            living.extend(ticket);
+            comes_first
+        });
+        // The last one first.
+        living.reverse();
         if !living.is_empty() {
             let steps_back = |handle: &Handle| sys::is_range_locked(handle, STEPPING_BACK) == Ok(true);
             let stepping_back = living.iter().filter(|handle| steps_back(handle)).count();
@@ -180,8 +191,7 @@ impl Queue {
             let stepping_back = u32::try_from(stepping_back).unwrap_or(u32::MAX);
             return Some(Ahead { queue: self, nearest, stepping_back, entries: before });
         }
-        let is_temporary = |name: &&OsString| Names::is_temporary(OsStr::new(TICKET), name);
-        names.iter().filter(is_temporary).for_each(|name| self.clear(name));
+        self.clear_temporaries(&names);
         if matches!(standing, Standing::Newcomer) {
             self.clear_passed(&names);
             self.go_if_empty();
@@ -235,6 +245,20 @@ impl Queue {
         matches!((sys::stat_at(&self.handle, name).map(id), sys::stat(handle).map(id)), (Ok(a), Ok(b)) if a == b)
     }
 
+    /// Clears away all who are dead, and the directory, if nobody is left in it.
+    pub(crate) fn sweep(&self) {
+        let names = sys::names_in(&self.handle, |_| true).unwrap_or_default();
+        sorted(&names).into_iter().for_each(|entry| drop(self.living(entry)));
+        self.clear_temporaries(&names);
+        self.go_if_empty();
+    }
+
+    /// Those who died before they had a number.
+    fn clear_temporaries(&self, names: &[OsString]) {
+        let is_temporary = |name: &&OsString| Names::is_temporary(OsStr::new(TICKET), name);
+        names.iter().filter(is_temporary).for_each(|name| self.clear(name));
+    }
+
     /// Removes the directory, which is refused while there is anything in it.
     fn go_if_empty(&self) {
         let _ = sys::remove_directory(&self.directory.handle, &self.name);
@@ -247,27 +271,24 @@ impl Queue {
             if sys::is_range_locked(&handle, Range::Holder) != Ok(true) {
                 return None;
             }
-            match record::classify(&sys::read_start(&handle, record::MAX_READ).ok()?) {
-                Content::Baton(record) => Some(record),
-                _ => None,
-            }
+            named(&handle)
         };
         self.entries().iter().filter_map(living).collect()
     }
 }
 
 impl Ticket {
-    /// Takes a place at the end of the queue.
+    /// Takes a place at the end of the queue of that name.
     pub(crate) fn take(
-        setup: &Setup,
         directory: &Arc<Directory>,
+        name: &OsStr,
         guard: &Stat,
         record: &Record,
     ) -> Result<Self, Error> {
-        let path = || directory.path_of(&setup.names.queue);
+        let path = || directory.path_of(name);
         let failed = |errno| Error::io("take a place in the queue", &path(), errno);
         for _ in 0..TICKETS {
-            let queue = Queue::make(directory, &setup.names, guard)?;
+            let queue = Queue::make(directory, name, guard)?;
             let temporary = Names::temporary(OsStr::new(TICKET), sys::random().map_err(failed)?);
             let handle = match sys::open_at(&queue.handle, &temporary, Access::CreateNew) {
                 Ok(handle) => handle,
@@ -310,6 +331,13 @@ impl Ticket {
         // It counts itself even if somebody has taken its ticket away.
         let before = numbers.iter().filter(|number| **number < self.number).count();
         Place { number: before + 1, of: numbers.len().max(before + 1) }
+    }
+}
+
+impl AsFd for Ticket {
+    /// What is locked for as long as the place is kept, by whoever has a copy of it.
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.handle.as_fd()
     }
 }
 
@@ -375,11 +403,21 @@ impl Ahead {
 
     /// Whom the nearest one's ticket names.
     pub(crate) fn record(&self) -> Option<Box<Record>> {
-        match record::classify(&sys::read_start(&self.nearest, record::MAX_READ).ok()?) {
-            Content::Baton(record) => Some(Box::new(record)),
-            _ => None,
-        }
+        named(&self.nearest).map(Box::new)
     }
+}
+
+/// Whom a ticket names.
+fn named(ticket: &Handle) -> Option<Record> {
+    match record::classify(&sys::read_start(ticket, record::MAX_READ).ok()?) {
+        Content::Baton(record) => Some(record),
+        _ => None,
+    }
+}
+
+/// Is it of one who wants to share the lock? In doubt it is not: then it is let come first.
+fn is_readers(ticket: &Handle) -> bool {
+    named(ticket).is_some_and(|record| record.is_shared())
 }
 
 fn sorted(names: &[OsString]) -> Vec<Entry> {
