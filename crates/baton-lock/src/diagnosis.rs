@@ -5,7 +5,7 @@
 //! escaped here.
 
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::lock::Naming;
@@ -112,6 +112,35 @@ pub struct Observation {
     pub place: Option<Place>,
     /// Why the one that has asked has no place in the queue, if it waits without one: it comes in between.
     pub queueless: Option<String>,
+    /// Where it is kept, if not in files: `path` is both parts of this as one then.
+    pub address: Option<Address>,
+    /// Until when its holder holds it without being heard of, if that has an end.
+    pub lease: Option<Lease>,
+}
+
+/// Where a lock is that is kept in a store, not in files.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Address {
+    /// The URL of the store, as `--store` takes it; without a password.
+    pub store: String,
+    /// The lock's name there.
+    pub name: String,
+}
+
+impl Address {
+    /// Both as one, where a path would stand.
+    pub fn path(&self) -> PathBuf {
+        PathBuf::from(format!("{}/{}", self.store.trim_end_matches('/'), self.name))
+    }
+}
+
+/// For how long a hold lasts of itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lease {
+    /// For how long it is granted each time.
+    pub granted: Duration,
+    /// What was left of it when it was asked for.
+    pub left: Duration,
 }
 
 /// A place in the queue.
@@ -124,7 +153,31 @@ pub struct Place {
     pub of: usize,
 }
 
+impl Place {
+    /// The place of one who waits.
+    pub fn new(number: usize, of: usize) -> Self {
+        Self { number, of }
+    }
+}
+
 impl Observation {
+    /// What was found out about a lock that is kept in a store, not in files.
+    pub fn in_store(address: Address, state: State, record: Option<Record>) -> Self {
+        Self {
+            path: address.path(),
+            naming: Naming::default(),
+            state,
+            record,
+            processes: Vec::new(),
+            queue: Vec::new(),
+            readers: Vec::new(),
+            place: None,
+            queueless: None,
+            address: Some(address),
+            lease: None,
+        }
+    }
+
     /// Would an attempt to acquire the lock succeed, as things stand?
     pub fn is_obtainable(&self) -> bool {
         matches!(self.state, State::Free | State::LeftOver)
@@ -173,8 +226,7 @@ impl Observation {
 
     /// What to do about it: one line without a full stop. Never to delete a file.
     pub fn advice(&self) -> String {
-        let command =
-            |verb: &str| format!("`baton {verb}{} {}`", self.naming_flag(), escape::shell(&self.path));
+        let command = |verb: &str| format!("`{}`", self.command(verb));
         match &self.state {
             State::Free => "nothing holds it; the next `baton run` acquires it".to_owned(),
             State::LeftOver => {
@@ -183,11 +235,10 @@ impl Observation {
             State::Incomplete { .. } => format!("wait: {} returns once it can be had", command("wait")),
             State::Held => match self.record.as_ref().and_then(Record::token) {
                 Some(token) => format!(
-                    "wait for it with {}, or end {} with `baton break{} {} --token {token}`",
+                    "wait for it with {}, or end {} with `{} --token {token}`",
                     command("wait"),
                     if self.is_shared() { "all of them" } else { "its holder" },
-                    self.naming_flag(),
-                    escape::shell(&self.path)
+                    self.command("break")
                 ),
                 None => format!("wait for it with {}, or ask whom it names to end", command("wait")),
             },
@@ -253,6 +304,15 @@ impl Observation {
             (Some(Place { number, of }), _) => format!("; number {number} of {of} who wait"),
             (None, Some(reason)) => format!("; waits without a place in the queue ({reason})"),
             (None, None) => String::new(),
+        }
+    }
+
+    /// A command about this lock, as a shell takes it.
+    fn command(&self, verb: &str) -> String {
+        let shell = |text: &str| escape::shell(Path::new(text));
+        match &self.address {
+            None => format!("baton {verb}{} {}", self.naming_flag(), escape::shell(&self.path)),
+            Some(Address { store, name }) => format!("baton --store {} {verb} {}", shell(store), shell(name)),
         }
     }
 
@@ -360,7 +420,26 @@ mod tests {
             readers,
             place: None,
             queueless: None,
+            address: None,
+            lease: None,
         }
+    }
+
+    #[test]
+    fn advice_about_a_lock_in_a_store_names_the_store() {
+        let address = Address { store: "etcd://a:2379/jobs".into(), name: "deploy".into() };
+        let record = observed(State::Held, HOSTILE).record;
+        let seen = Observation::in_store(address, State::Held, record);
+        assert!(
+            seen.reason().starts_with("`etcd://a:2379/jobs/deploy` is held by pid 7"),
+            "{}",
+            seen.reason()
+        );
+        assert_eq!(
+            seen.advice(),
+            "wait for it with `baton --store etcd://a:2379/jobs wait deploy`, or end its holder with `baton --store \
+             etcd://a:2379/jobs break deploy --token 12`"
+        );
     }
 
     const HOSTILE: &str = r#"{"pid": 7, "startedAt": "2026-01-31T09:30:00.000Z", "command": "a\u001b[2J\nbaton: forged",

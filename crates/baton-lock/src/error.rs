@@ -88,6 +88,18 @@ pub enum Error {
         /// The lock.
         path: PathBuf,
     },
+    /// A store that is no directory could not be asked, or refused.
+    #[error("{message}")]
+    Store {
+        /// Which family it belongs to.
+        kind: ErrorKind,
+        /// What was attempted with which store, and what came of it.
+        message: String,
+        /// What to do about it.
+        hint: Option<String>,
+        /// What the store, or who speaks to it, said.
+        source: Option<Box<dyn std::error::Error + Send + Sync>>,
+    },
 }
 
 /// The families of [`Error`], by what has to be done about them.
@@ -98,7 +110,7 @@ pub enum ErrorKind {
     Usage,
     /// A file has the wrong content.
     Content,
-    /// The filesystem can't do what a lock needs.
+    /// The filesystem or store can't do what a lock needs, or can't be reached.
     Unsupported,
     /// A file or directory is unsafe or can't be used or created.
     Unsafe,
@@ -114,6 +126,7 @@ impl Error {
             Self::NotALockFile { .. } | Self::OtherNaming { .. } => ErrorKind::Content,
             Self::Filesystem { .. } | Self::Unsupported { .. } => ErrorKind::Unsupported,
             Self::Unsafe { .. } | Self::Io { .. } | Self::Unstable { .. } => ErrorKind::Unsafe,
+            Self::Store { kind, .. } => *kind,
         }
     }
 
@@ -134,6 +147,7 @@ impl Error {
                 Some("put the lock into a directory on another filesystem, such as ext4 or tmpfs".to_owned())
             }
             Self::Io { source, .. } => io_hint(source).map(str::to_owned),
+            Self::Store { hint, .. } => hint.clone(),
             Self::InvalidName { .. } => Some(
                 "a name has 1 to 100 of A-Z a-z 0-9 . _ - and no leading dot; a path has a `/`, as in `./my.lock`"
                     .to_owned(),

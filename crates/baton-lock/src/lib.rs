@@ -27,9 +27,10 @@ pub mod redact;
 pub mod session;
 pub mod start;
 pub mod state_dir;
+pub mod store;
 mod sys;
 
-pub use diagnosis::{AncestorState, Observation, Place, State};
+pub use diagnosis::{Address, AncestorState, Lease, Observation, Place, State};
 pub use error::{Error, ErrorKind};
 pub use lock::{
     Attempt, Broken, Cancel, Ending, Held, HeldShared, Identity, Integrity, Kept, Lock, Malformed, Naming,

@@ -119,6 +119,14 @@ impl Record {
         clock::parse(self.started_at.as_deref()?)
     }
 
+    /// Reads what [`to_json`](Self::to_json) wrote, this version's or a later one's; `None` if it is anything else.
+    pub fn from_json(bytes: &[u8]) -> Option<Self> {
+        match classify(bytes) {
+            Content::Baton(record) => Some(record),
+            Content::Ancestor(_) | Content::Incomplete | Content::Foreign => None,
+        }
+    }
+
     pub(crate) fn stands_for_unknown(&self) -> bool {
         self.baton.as_ref().is_some_and(|baton| baton.stands_for_unknown)
     }

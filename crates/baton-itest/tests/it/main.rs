@@ -21,6 +21,7 @@ mod command_damaged;
 mod command_environment;
 mod command_exit_codes;
 mod command_flock_naming;
+mod command_has_no_runtime;
 mod command_killed;
 mod command_killed_at_every_call;
 mod command_leaves_behind;

@@ -349,11 +349,21 @@ pub(super) fn new_record(setup: &Setup, token: u64) -> Record {
 
 /// The same without a token, for one who waits.
 pub(crate) fn record_of(setup: &Setup, token: Option<u64>) -> Record {
+    record_by(setup.command.clone(), setup.purpose.clone(), setup.ends_by_exec, token)
+}
+
+/// The same, of one who holds without files.
+pub(crate) fn record_by(
+    command: Option<String>,
+    purpose: Option<String>,
+    exec: bool,
+    token: Option<u64>,
+) -> Record {
     let myself = identity::myself();
     let mut record = Record {
         pid: myself.pid,
         started_at: Some(clock::format(clock::now())),
-        command: setup.command.clone().or_else(|| {
+        command: command.or_else(|| {
             identity::own_command().map(|command| record::limited(&command, record::MAX_COMMAND))
         }),
         baton: Some(Details {
@@ -364,8 +374,8 @@ pub(crate) fn record_of(setup: &Setup, token: Option<u64>) -> Record {
             user: Some(myself.user),
             process_start: myself.process_start,
             pid_namespace: myself.pid_namespace,
-            purpose: setup.purpose.clone(),
-            exec: setup.ends_by_exec,
+            purpose,
+            exec,
             released: false,
             stands_for_unknown: false,
             shared: false,

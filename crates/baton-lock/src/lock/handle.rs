@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::acquire;
 use super::breaking::{self, Broken, Ending};
 use super::cancel::Cancel;
 use super::directory::Directory;
@@ -19,6 +20,7 @@ use super::wait::{self, Attempt, Limit, OnBusy};
 use crate::diagnosis::Observation;
 use crate::error::Error;
 use crate::processes::{self, Process};
+use crate::record::Record;
 use crate::sys::FileId;
 use crate::{record, redact};
 
@@ -153,6 +155,20 @@ impl Options {
         self
     }
 
+    /// The record of this process as it would hold a lock that was opened with these options, within a record's limits; for stores that
+    /// are no directory.
+    pub fn record(&self, token: Option<u64>) -> Record {
+        acquire::record_by(self.command.clone(), self.purpose.clone(), self.ends_by_exec, token)
+    }
+
+    /// What was asked for that only files can do, as it is spelled on a command line.
+    pub fn only_for_files(&self) -> Option<&'static str> {
+        match self.naming {
+            Naming::Flock => Some("--flock"),
+            Naming::Record => (!self.allowed.is_empty()).then_some("--allow-fs"),
+        }
+    }
+
     /// All locks that have files in a directory, in the order of their names; each is opened with these options and its own naming.
     ///
     /// # Errors
@@ -208,6 +224,13 @@ impl Options {
 pub struct Identity {
     directory: (u64, u64),
     name: OsString,
+}
+
+impl Identity {
+    /// That of a lock in a store that is no directory, all of whose locks it tells apart by name.
+    pub fn in_store(name: impl Into<OsString>) -> Self {
+        Self { directory: (0, 0), name: name.into() }
+    }
 }
 
 /// What is called once can be called by who may call it again.

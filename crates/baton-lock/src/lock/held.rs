@@ -7,10 +7,12 @@
 //! unlock, which counts for every copy, and never by closing alone. For the same reason a [`Held`] that finds itself in
 //! another process than the one that acquired it only closes its copies: unlocking there would end its parent's hold.
 
+use std::any::Any;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::directory::Directory;
 use super::group;
@@ -23,6 +25,7 @@ use super::queue::Ticket;
 use crate::error::Error;
 use crate::escape;
 use crate::record::Record;
+use crate::store::{End, Holding};
 use crate::sys;
 
 /// How the lock was got.
@@ -68,10 +71,49 @@ pub enum Integrity {
 #[must_use = "the lock is released as soon as this value is dropped"]
 #[derive(Debug)]
 pub struct Held {
-    pub(crate) hold: Hold,
+    pub(super) hold: Hold,
+}
+
+/// A hold of either kind, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Hold {
+    /// `None` once it has ended.
+    holding: Option<Box<dyn Holding>>,
+    pub(super) outcome: Outcome,
+    pub(super) token: u64,
+    /// The process that acquired it.
+    owner: u32,
+}
+
+/// What a holder has open and locked.
+#[derive(Debug)]
+pub(crate) struct Parts {
+    pub(crate) setup: Arc<Setup>,
+    pub(crate) directory: Arc<Directory>,
+    pub(crate) guard: Guard,
+    /// With what it replaced.
+    pub(crate) published: Option<(Born, Found)>,
+    pub(crate) recordless: Option<String>,
+    pub(crate) record: Record,
+    /// What one who shares the lock has besides.
+    pub(crate) share: Option<Share>,
+}
+
+/// What one who shares the lock has besides.
+#[derive(Debug)]
+pub(crate) struct Share {
+    /// The record that all of them have together.
+    pub(crate) group: Record,
+    /// By which this one is listed; why not, if it is not.
+    pub(crate) listed: Result<Ticket, Error>,
 }
 
 impl Held {
+    /// A hold that a store has just given to this process.
+    pub fn new(holding: impl Holding, outcome: Outcome, token: u64) -> Self {
+        Self { hold: Hold::new(holding, outcome, token) }
+    }
+
     /// Whether the last holder ended cleanly.
     pub fn outcome(&self) -> &Outcome {
         &self.hold.outcome
@@ -85,35 +127,52 @@ impl Held {
 
     /// The record by which this holder is known to others.
     pub fn record(&self) -> &Record {
-        &self.hold.parts().record
+        self.hold.holding().record()
     }
 
     /// Why there is no record, if there is none. Only in flock naming, where none can be written: then there is one kernel
     /// lock instead of two, nobody is told *recovered*, and the token rests on the clock alone.
     pub fn recordless(&self) -> Option<&str> {
-        self.hold.parts().recordless.as_deref()
+        self.hold.holding().recordless()
     }
 
-    /// The lock's well-known path, absolute.
+    /// The lock's well-known path, absolute; in a store that is no directory its URL and the name.
     pub fn path(&self) -> &Path {
-        &self.hold.parts().setup.path
+        self.hold.holding().path()
     }
 
-    /// Which of the lock's two files has that path.
+    /// Which of the lock's two files has that path, where there are files.
     pub fn naming(&self) -> Naming {
-        self.hold.parts().setup.naming
+        self.hold.holding().naming()
     }
 
-    /// Looks whether the names still mean the files that are locked.
+    /// The hold as its store keeps it, for that store; `None` if another one does.
+    pub fn kept_as<T: Holding>(&self) -> Option<&T> {
+        let holding: &dyn Any = self.hold.holding();
+        holding.downcast_ref()
+    }
+
+    /// Looks whether this still is the hold that it was: in a directory, whether the names still mean the files that are locked.
     ///
-    /// Costs three `stat` calls. A file that is found replaced was replaced; one found in place may be replaced the next
+    /// There it costs three `stat` calls. A file that is found replaced was replaced; one found in place may be replaced the next
     /// moment.
     ///
     /// # Errors
     ///
     /// [`Error::Io`] if a name can't be looked at, so that it can't be told.
     pub fn verify(&self) -> Result<Integrity, Error> {
-        self.hold.verify()
+        self.hold.holding().verify()
+    }
+
+    /// A descriptor that becomes readable as soon as the hold is lost, where it can be lost while the holder lives: see
+    /// [`Holding::lost`].
+    pub fn lost(&self) -> Option<BorrowedFd<'_>> {
+        self.hold.holding().lost()
+    }
+
+    /// How long after now nobody else can hold the lock, where it can be lost: see [`Holding::time_left`].
+    pub fn time_left(&self) -> Option<Duration> {
+        self.hold.holding().time_left()
     }
 
     /// Lets a program that `command` starts inherit the lock: it is then held until both this value has ended and every
@@ -129,7 +188,7 @@ impl Held {
     ///
     /// They are closed by the hold's end, and none of them may be unlocked or closed before.
     pub fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
-        self.hold.descriptors()
+        self.hold.holding().descriptors()
     }
 
     /// Ends the hold cleanly: the record is removed and both locks are given back, also for processes that inherited them.
@@ -159,78 +218,66 @@ impl Held {
     }
 }
 
-/// A lock that is held, in whichever way, until it is dropped.
-#[derive(Debug)]
-pub(crate) struct Hold {
-    /// `None` once it has ended.
-    parts: Option<Box<Parts>>,
-    pub(crate) outcome: Outcome,
-    pub(crate) token: u64,
-    /// The process that acquired it.
-    owner: u32,
-}
-
-/// What a holder has open and locked.
-#[derive(Debug)]
-pub(crate) struct Parts {
-    pub(crate) setup: Arc<Setup>,
-    pub(crate) directory: Arc<Directory>,
-    pub(crate) guard: Guard,
-    /// With what it replaced.
-    pub(crate) published: Option<(Born, Found)>,
-    pub(crate) recordless: Option<String>,
-    pub(crate) record: Record,
-    /// Whether others share it.
-    pub(crate) share: Option<Share>,
-}
-
-/// What one who shares the lock has besides.
-#[derive(Debug)]
-pub(crate) struct Share {
-    /// The record that all of them have together.
-    pub(crate) group: Record,
-    /// By which this one is listed; why not, if it is not.
-    pub(crate) listed: Result<Ticket, Error>,
-}
-
-/// How a hold ends. For one who shares the lock all are the same: it has done nothing that could be half done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum End {
-    Clean,
-    Unclean,
-    /// As if it had never been acquired.
-    Undone,
-}
-
 impl Hold {
-    pub(crate) fn new(parts: Parts, outcome: Outcome, token: u64) -> Self {
-        Self { parts: Some(Box::new(parts)), outcome, token, owner: sys::process_id() }
+    pub(super) fn new(holding: impl Holding, outcome: Outcome, token: u64) -> Self {
+        Self { holding: Some(Box::new(holding)), outcome, token, owner: sys::process_id() }
     }
 
-    pub(crate) fn parts(&self) -> &Parts {
-        self.parts.as_ref().expect("parts are taken out only by what consumes or drops this value")
+    pub(super) fn holding(&self) -> &dyn Holding {
+        &**self.holding.as_ref().expect("it is taken out only by what consumes or drops this value")
     }
 
-    pub(crate) fn parts_mut(&mut self) -> &mut Parts {
-        self.parts.as_mut().expect("parts are taken out only by what consumes or drops this value")
+    /// What is kept in files, for the change from one kind to the other.
+    pub(super) fn parts_mut(&mut self) -> Option<&mut Parts> {
+        let holding: &mut dyn Any = &mut **self.holding.as_mut()?;
+        holding.downcast_mut()
     }
 
-    /// Looks whether the names still mean the files that are locked.
-    pub(crate) fn verify(&self) -> Result<Integrity, Error> {
-        let parts = self.parts();
-        let names = &parts.setup.names;
-        if !parts.directory.is_still_named() {
-            let path = &parts.setup.parent;
+    pub(super) fn hand_to(&self, command: &mut Command) {
+        let descriptors = self.holding().descriptors().iter().map(AsRawFd::as_raw_fd).collect();
+        sys::hand_over_at_exec(command, descriptors);
+    }
+
+    pub(super) fn end(&mut self, end: End) -> Result<(), Error> {
+        let Some(holding) = self.holding.take() else { return Ok(()) };
+        if sys::process_id() != self.owner {
+            return Ok(());
+        }
+        holding.end(end)
+    }
+}
+
+impl Holding for Parts {
+    fn path(&self) -> &Path {
+        &self.setup.path
+    }
+
+    fn naming(&self) -> Naming {
+        self.setup.naming
+    }
+
+    fn record(&self) -> &Record {
+        &self.record
+    }
+
+    fn recordless(&self) -> Option<&str> {
+        self.recordless.as_deref()
+    }
+
+    fn verify(&self) -> Result<Integrity, Error> {
+        let names = &self.setup.names;
+        if !self.directory.is_still_named() {
+            let path = &self.setup.parent;
             return Ok(Integrity::Lost(format!(
                 "the directory {} was moved or replaced",
                 escape::path(path)
             )));
         }
-        let guard = parts.directory.means(&names.guard, &parts.guard.handle, parts.guard.id)?;
+        let guard = self.directory.means(&names.guard, &self.guard.handle, self.guard.id)?;
         let means_record =
-            |(born, _): &(Born, Found)| parts.directory.means(&names.record, &born.handle, born.id);
-        let record = parts.published.as_ref().map(means_record).transpose()?;
-        let gone = |name| format!("{} was removed or replaced", escape::path(&parts.directory.path_of(name)));
+            |(born, _): &(Born, Found)| self.directory.means(&names.record, &born.handle, born.id);
+        let record = self.published.as_ref().map(means_record).transpose()?;
+        let gone = |name| format!("{} was removed or replaced", escape::path(&self.directory.path_of(name)));
         Ok(match (guard, record) {
             (true, Some(true) | None) => Integrity::Intact,
             (true, Some(false)) => Integrity::Damaged(gone(&names.record)),
@@ -242,29 +289,19 @@ impl Hold {
         })
     }
 
-    /// The descriptors that have the kernel locks.
-    pub(crate) fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
-        let parts = self.parts();
-        let record = parts.published.as_ref().map(|(born, _)| born.handle.as_fd());
-        let listed = parts.share.as_ref().and_then(|share| share.listed.as_ref().ok()).map(AsFd::as_fd);
-        [parts.guard.handle.as_fd()].into_iter().chain(record).chain(listed).collect()
+    fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
+        let record = self.published.as_ref().map(|(born, _)| born.handle.as_fd());
+        let listed = self.share.as_ref().and_then(|share| share.listed.as_ref().ok()).map(AsFd::as_fd);
+        [self.guard.handle.as_fd()].into_iter().chain(record).chain(listed).collect()
     }
 
-    pub(crate) fn hand_to(&self, command: &mut Command) {
-        let descriptors = self.descriptors().iter().map(AsRawFd::as_raw_fd).collect();
-        sys::hand_over_at_exec(command, descriptors);
-    }
-
-    pub(crate) fn end(&mut self, end: End) -> Result<(), Error> {
-        let Some(mut parts) = self.parts.take() else { return Ok(()) };
-        if sys::process_id() != self.owner {
-            return Ok(());
-        }
-        let ended = match parts.share.take() {
-            None => parts.end_record(end),
-            Some(share) => parts.leave(&share),
+    fn end(mut self: Box<Self>, end: End) -> Result<(), Error> {
+        let ended = match self.share.take() {
+            None => self.end_record(end),
+            // It has done nothing that could be half done: all its ends are alike. It is listed until it has left.
+            Some(share) => self.leave(&share),
         };
-        parts.guard.unlock();
+        self.guard.unlock();
         ended
     }
 }
@@ -290,7 +327,6 @@ impl Parts {
         ended
     }
 
-    /// Ends one who shares the lock. Its place in the list goes last: while that is locked it is counted among the holders.
     fn leave(&self, share: &Share) -> Result<(), Error> {
         let Some((born, _)) = &self.published else { return Ok(()) };
         group::leave(&self.setup.desk(&self.directory, &self.guard), born, &share.group)

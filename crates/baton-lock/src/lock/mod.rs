@@ -52,6 +52,8 @@ mod wait;
 pub use breaking::{Broken, Ending};
 pub use cancel::Cancel;
 pub use handle::{Identity, Lock, Options};
+#[cfg(test)]
+pub(crate) use held::Parts;
 pub use held::{Held, Integrity, Outcome};
 pub use judge::Malformed;
 pub use naming::Naming;

@@ -66,6 +66,8 @@ impl Observation {
             readers: Vec::new(),
             place: None,
             queueless: None,
+            address: None,
+            lease: None,
         }
     }
 }

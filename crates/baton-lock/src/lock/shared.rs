@@ -11,6 +11,7 @@
 //! 2. W converts its lock on the guard. Linux does that in one step, though it promises less: should X get the guard in between, it finds byte
 //!    0 locked, and gives it back. W waits for that, which ends, because whoever comes finds the same.
 
+use std::any::Any;
 use std::ops::ControlFlow;
 use std::os::fd::BorrowedFd;
 use std::path::Path;
@@ -20,15 +21,17 @@ use std::time::Instant;
 
 use super::cancel::Cancel;
 use super::handle::{Lock, Setup, limit, once};
-use super::held::{End, Held, Hold, Integrity, Outcome, Parts, Share};
+use super::held::{Held, Hold, Integrity, Outcome, Parts, Share};
 use super::judge::Claim;
 use super::naming::Naming;
 use super::publish::{Found, Publication};
 use super::sharing;
 use super::wait::{self, Attempt, Limit, OnBusy};
 use crate::diagnosis::Observation;
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
+use crate::escape;
 use crate::record::Record;
+use crate::store::End;
 
 /// A lock that is held along with others who share it: no writer holds it meanwhile.
 ///
@@ -86,27 +89,28 @@ impl HeldShared {
 
     /// The record by which this holder is known to others.
     pub fn record(&self) -> &Record {
-        &self.hold.parts().record
+        self.hold.holding().record()
     }
 
     /// As [`Held::recordless`](crate::Held::recordless).
     pub fn recordless(&self) -> Option<&str> {
-        self.hold.parts().recordless.as_deref()
+        self.hold.holding().recordless()
     }
 
     /// Why others don't see this one among the holders, if they don't: it could not be put into the list of those who share the lock.
     pub fn unlisted(&self) -> Option<&Error> {
-        self.hold.parts().share.as_ref()?.listed.as_ref().err()
+        let holding: &dyn Any = self.hold.holding();
+        holding.downcast_ref::<Parts>()?.share.as_ref()?.listed.as_ref().err()
     }
 
     /// The lock's well-known path, absolute.
     pub fn path(&self) -> &Path {
-        &self.hold.parts().setup.path
+        self.hold.holding().path()
     }
 
     /// Which of the lock's two files has that path.
     pub fn naming(&self) -> Naming {
-        self.hold.parts().setup.naming
+        self.hold.holding().naming()
     }
 
     /// As [`Held::verify`](crate::Held::verify).
@@ -115,7 +119,7 @@ impl HeldShared {
     ///
     /// [`Error::Io`] if a name can't be looked at, so that it can't be told.
     pub fn verify(&self) -> Result<Integrity, Error> {
-        self.hold.verify()
+        self.hold.holding().verify()
     }
 
     /// As [`Held::hand_to`](crate::Held::hand_to).
@@ -125,7 +129,7 @@ impl HeldShared {
 
     /// As [`Held::descriptors`](crate::Held::descriptors).
     pub fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
-        self.hold.descriptors()
+        self.hold.holding().descriptors()
     }
 
     /// Ends the hold, also for processes that inherited it; who is the last of those who share the lock removes the record.
@@ -178,7 +182,8 @@ impl Held {
 impl Hold {
     /// From the one kind to the other, in the order of the module's header.
     fn share(&mut self) -> Result<(), Error> {
-        let parts = self.parts_mut();
+        let path = self.holding().path().to_owned();
+        let Some(parts) = self.parts_mut() else { return Err(no_sharing(&path)) };
         let (setup, record) = (Arc::clone(&parts.setup), parts.record.clone());
         let group = record.of_group(None);
         let desk = setup.desk(&parts.directory, &parts.guard);
@@ -205,6 +210,16 @@ impl Hold {
         let listed = sharing::list(&setup, &parts.directory, &parts.guard, &parts.record);
         parts.share = Some(Share { group, listed });
         Ok(())
+    }
+}
+
+/// In a store that is no directory.
+fn no_sharing(path: &Path) -> Error {
+    Error::Store {
+        kind: ErrorKind::Unsupported,
+        message: format!("{} is kept where locks can\'t be shared", escape::path(path)),
+        hint: Some("share a lock that is kept in files".to_owned()),
+        source: None,
     }
 }
 
