@@ -52,6 +52,7 @@ mod pruning;
 mod queue;
 mod session_survives;
 mod session_verbs;
+mod shared;
 mod stopped_in_mid_acquire;
 mod strangers_in_flock_naming;
 mod swapped_while_judged;
