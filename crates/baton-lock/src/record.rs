@@ -52,6 +52,7 @@ pub struct Record {
 /// The `baton` object of a record.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
+#[expect(clippy::struct_excessive_bools, reason = "each is one mark of the record on disk")]
 pub struct Details {
     /// The version of this object; a newer one is still Baton's.
     pub version: u64,

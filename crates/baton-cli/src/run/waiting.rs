@@ -6,7 +6,7 @@ use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use baton_lock::{Attempt, Cancel, Held, Lock, Observation, clock};
+use baton_lock::{Attempt, Cancel, Error, Held, HeldShared, Lock, Observation, clock};
 
 use crate::args::WaitingArgs;
 use crate::failure::Failure;
@@ -46,8 +46,8 @@ impl Limit {
 
 /// What came of asking for a lock.
 #[derive(Debug)]
-pub(crate) enum Answer {
-    Held(Held),
+pub(crate) enum Answer<H = Held> {
+    Held(H),
     /// Somebody else has it.
     Busy(Box<Observation>),
     /// It was waited for in vain.
@@ -55,6 +55,20 @@ pub(crate) enum Answer {
     /// The process above this one with that id holds it: waiting would never end.
     HeldByOwnAncestor(Box<Observation>, u32),
 }
+
+impl<H> Answer<H> {
+    pub(super) fn map<T>(self, with: impl FnOnce(H) -> T) -> Answer<T> {
+        match self {
+            Self::Held(held) => Answer::Held(with(held)),
+            Self::Busy(seen) => Answer::Busy(seen),
+            Self::TimedOut(seen) => Answer::TimedOut(seen),
+            Self::HeldByOwnAncestor(seen, pid) => Answer::HeldByOwnAncestor(seen, pid),
+        }
+    }
+}
+
+/// Whether a lock that is busy is given up.
+type OnBusy<'a> = &'a mut dyn FnMut(&Observation) -> ControlFlow<()>;
 
 /// Acquires a lock within the limit, and says whom it waits for.
 pub(crate) fn acquire(lock: &Lock, limit: Limit, notices: Notices) -> Result<Answer, Failure> {
@@ -68,6 +82,33 @@ pub(crate) fn acquire_unless(
     notices: Notices,
     cancel: Option<&Cancel>,
 ) -> Result<Answer, Failure> {
+    ask(lock, limit, notices, |on_busy| match (limit, cancel) {
+        (Limit::Now, _) => lock.try_lock(),
+        (limit, None) => lock.lock_with(limit.deadline(), on_busy),
+        (limit, Some(cancel)) => lock.lock_cancellable_with(limit.deadline(), cancel, on_busy),
+    })
+}
+
+/// The same, along with others who share the lock.
+pub(super) fn share_unless(
+    lock: &Lock,
+    limit: Limit,
+    notices: Notices,
+    cancel: Option<&Cancel>,
+) -> Result<Answer<HeldShared>, Failure> {
+    ask(lock, limit, notices, |on_busy| match (limit, cancel) {
+        (Limit::Now, _) => lock.try_lock_shared(),
+        (limit, None) => lock.lock_shared_with(limit.deadline(), on_busy),
+        (limit, Some(cancel)) => lock.lock_shared_cancellable_with(limit.deadline(), cancel, on_busy),
+    })
+}
+
+fn ask<H>(
+    lock: &Lock,
+    limit: Limit,
+    notices: Notices,
+    acquire: impl FnOnce(OnBusy<'_>) -> Result<Attempt<H>, Error>,
+) -> Result<Answer<H>, Failure> {
     let mut ticker = None;
     let mut own_ancestor = None;
     let mut on_busy = |seen: &Observation| {
@@ -85,11 +126,7 @@ pub(crate) fn acquire_unless(
         ticker = Some(Ticker::start(notices));
         ControlFlow::Continue(())
     };
-    let attempt = match (limit, cancel) {
-        (Limit::Now, _) => lock.try_lock(),
-        (limit, None) => lock.lock_with(limit.deadline(), &mut on_busy),
-        (limit, Some(cancel)) => lock.lock_cancellable_with(limit.deadline(), cancel, &mut on_busy),
-    };
+    let attempt = acquire(&mut on_busy);
     if let Some(ticker) = ticker {
         ticker.stop();
     }

@@ -44,6 +44,12 @@ fn must_get_it(puppet: &mut Puppet, what: &str) -> Value {
     answer["held"].clone()
 }
 
+fn all_release(readers: &mut [Puppet]) {
+    for reader in readers {
+        assert_eq!(reader.tell("release"), json!({}));
+    }
+}
+
 /// What a lock leaves that was released by everybody.
 #[track_caller]
 fn nothing_is_left(naming: Naming, path: &Path) {
@@ -180,7 +186,7 @@ fn writer_that_waits_is_overtaken_by_no_reader() {
             .map(|reader| must_get_it(reader, "all behind it, beside each other")["token"].clone())
             .collect();
         assert!(tokens.iter().all(|token| *token == tokens[0]), "{tokens:?}");
-        behind.iter_mut().for_each(|reader| _ = reader.tell("release"));
+        all_release(&mut behind);
         nothing_is_left(scene.naming, &path);
     }
 }
@@ -198,9 +204,11 @@ fn stopped_writer_keeps_readers_out_only_while_it_could_not_have_it() {
             ["lock-shared", LATER].map(|order| Puppet::waiting(client, &path, order).0).into();
         assert!(behind.iter().all(|reader| !reader.is_done()));
         holder.tell("release");
-        behind.iter_mut().for_each(|reader| _ = must_get_it(reader, "it is passed"));
+        for reader in &mut behind {
+            must_get_it(reader, "the writer is passed");
+        }
         writer.resume();
-        behind.iter_mut().for_each(|reader| _ = reader.tell("release"));
+        all_release(&mut behind);
         must_get_it(&mut writer, "it goes on");
         writer.tell("release");
         nothing_is_left(scene.naming, &path);

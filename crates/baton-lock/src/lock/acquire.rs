@@ -202,6 +202,9 @@ fn hold(
         let record = new_record(setup, token);
         match desk.publish(record.to_json().as_bytes(), departed.as_deref()) {
             Ok(Publication::Done(born)) => {
+                if departed.as_ref().is_some_and(|departed| departed.is_of_readers()) {
+                    Queue::clear(directory, &setup.names.readers, &guard.get().stat);
+                }
                 // Only now may others judge what we replaced.
                 let published = Some((born, departed.map_or(Found::Nothing, |departed| departed.found())));
                 let acquired = Acquired { published, recordless: None, outcome, token, record };

@@ -116,6 +116,11 @@ pub(crate) struct Departed {
 }
 
 impl Departed {
+    /// Was it of readers, who may be listed still?
+    pub(crate) fn is_of_readers(&self) -> bool {
+        self.record.as_ref().is_some_and(|record| record.is_shared())
+    }
+
     /// Did nobody die? It was marked as released, or is of readers, who leave nothing half done.
     pub(crate) fn tells_of_nobody(&self) -> bool {
         self.record.as_ref().is_some_and(|record| record.tells_of_nobody())

@@ -212,7 +212,7 @@ impl Queue {
         if sys::is_range_locked(&handle, Range::Holder) == Ok(true) {
             return Some(handle);
         }
-        self.clear(&name);
+        self.clear_one(&name);
         None
     }
 
@@ -229,7 +229,7 @@ impl Queue {
     }
 
     /// Removes a ticket, or one that is about to get its name, if nobody has it locked.
-    fn clear(&self, name: &OsStr) {
+    fn clear_one(&self, name: &OsStr) {
         // Another user's can't be; it counts for nothing all the same.
         let Ok(handle) = sys::open_at(&self.handle, name, Access::ReadWrite) else { return };
         if sys::try_lock_range(&handle, Range::Holder) == Ok(true) {
@@ -245,18 +245,21 @@ impl Queue {
         matches!((sys::stat_at(&self.handle, name).map(id), sys::stat(handle).map(id)), (Ok(a), Ok(b)) if a == b)
     }
 
-    /// Clears away all who are dead, and the directory, if nobody is left in it.
-    pub(crate) fn sweep(&self) {
-        let names = sys::names_in(&self.handle, |_| true).unwrap_or_default();
-        sorted(&names).into_iter().for_each(|entry| drop(self.living(entry)));
-        self.clear_temporaries(&names);
-        self.go_if_empty();
+    /// Clears away all who are dead in the queue of that name, and the directory, if nobody is left in it.
+    pub(crate) fn clear(directory: &Arc<Directory>, name: &OsStr, guard: &Stat) {
+        let Some(queue) = Self::open(directory, name, guard) else { return };
+        let names = sys::names_in(&queue.handle, |_| true).unwrap_or_default();
+        for entry in sorted(&names) {
+            drop(queue.living(entry));
+        }
+        queue.clear_temporaries(&names);
+        queue.go_if_empty();
     }
 
     /// Those who died before they had a number.
     fn clear_temporaries(&self, names: &[OsString]) {
         let is_temporary = |name: &&OsString| Names::is_temporary(OsStr::new(TICKET), name);
-        names.iter().filter(is_temporary).for_each(|name| self.clear(name));
+        names.iter().filter(is_temporary).for_each(|name| self.clear_one(name));
     }
 
     /// Removes the directory, which is refused while there is anything in it.

@@ -50,19 +50,17 @@ pub(super) fn enter(approach: Approach, setup: &Arc<Setup>, turn: Turn<'_>) -> R
         let (state, record) = observe::behind_locked_guard(setup, directory);
         return Ok(Round::Busy(Busy { state, record, at: At::Guard(approach) }));
     }
-    inside(approach, setup, turn)
+    inside(approach, setup)
 }
 
 /// Others come first: unless it is free and they had their time.
 fn let_first(approach: Approach, setup: &Arc<Setup>, turn: Turn<'_>, ahead: Ahead) -> Result<Round, Error> {
     let Approach { directory, guard } = &approach;
-    if let Standing::Waiter(ticket) = turn.standing {
-        ticket.step_back(true);
-    }
     if !guard.try_lock(directory, &setup.names, Claim::Exclusive)? {
         // Had it been locked by a lookout, that could be left.
         guard.unlock();
         let (state, record) = observe::behind_locked_guard(setup, directory);
+        step_back(turn);
         return Ok(Round::Behind(ahead, approach, state, record));
     }
     let Approach { directory, guard } = approach;
@@ -82,6 +80,8 @@ fn let_first(approach: Approach, setup: &Arc<Setup>, turn: Turn<'_>, ahead: Ahea
         Verdict::Absent | Verdict::Departed(_) | Verdict::OutOfReach { .. } => {}
     }
     if turn.has_waited <= ahead.stepping_back {
+        // Before the guard is given back: whoever gets it next sees it.
+        step_back(turn);
         return Ok(Round::NotYet(ahead));
     }
     ahead.pass();
@@ -89,11 +89,18 @@ fn let_first(approach: Approach, setup: &Arc<Setup>, turn: Turn<'_>, ahead: Ahea
     if !approach.guard.try_lock(&approach.directory, &setup.names, Claim::Shared)? {
         return Ok(Round::StartOver);
     }
-    inside(approach, setup, turn)
+    inside(approach, setup)
+}
+
+/// Says to those behind that this one runs, and waits for others in its turn.
+fn step_back(turn: Turn<'_>) {
+    if let Standing::Waiter(ticket) = turn.standing {
+        ticket.step_back(true);
+    }
 }
 
 /// The guard being shared.
-fn inside(approach: Approach, setup: &Arc<Setup>, _turn: Turn<'_>) -> Result<Round, Error> {
+fn inside(approach: Approach, setup: &Arc<Setup>) -> Result<Round, Error> {
     let Approach { directory, guard } = approach;
     let guard = Locked::new(guard);
     if !directory.means(&setup.names.guard, &guard.get().handle, guard.get().id)? {
@@ -202,10 +209,7 @@ impl Reader<'_> {
         match desk.publish(group.to_json().as_bytes(), departed) {
             Ok(Publication::Done(born)) => {
                 // The list of those before, if they were killed.
-                if let Some(list) = Queue::open(&self.directory, &setup.names.readers, &self.guard.get().stat)
-                {
-                    list.sweep();
-                }
+                Queue::clear(&self.directory, &setup.names.readers, &self.guard.get().stat);
                 let got = Got { born: Some(born), recordless: None, outcome, token, group };
                 Ok(Looked::Got(Box::new(got)))
             }
