@@ -1,6 +1,6 @@
 //! The system programs that tests and other verbs call, and how a missing one is got on Debian and its kin.
 //!
-//! Root installs packages into the system. Anyone else unpacks them below `target/xtask/root`, which the tests find
+//! Root installs packages into the system, unless that would start a server. Anyone else unpacks them below `target/xtask/root`, which the tests find
 //! at the end of their `PATH`; it stays there for later runs. apt keeps its package lists below `target/xtask/apt`
 //! then, since those of the system may be absent, as in most container images, and only root can fetch them.
 //!
@@ -23,6 +23,8 @@ pub(crate) struct Tool {
 
 /// What tests call.
 pub(crate) const OF_TESTS: &[Tool] = &[
+    Tool { program: "etcd", package: "etcd-server" },
+    Tool { program: "etcdctl", package: "etcd-client" },
     Tool { program: "flock", package: "util-linux" },
     Tool { program: "fuse-overlayfs", package: "fuse-overlayfs" },
     Tool { program: "mkfs.btrfs", package: "btrfs-progs" },
@@ -45,6 +47,9 @@ pub(crate) const OF_COVERAGE: &[Tool] = &[
     Tool { program: "llvm-cov-19", package: "llvm-19" },
     Tool { program: "llvm-profdata-19", package: "llvm-19" },
 ];
+
+/// Packages that start a server where they are installed, which nobody wants who runs a test: only ever unpacked.
+const SERVERS: [&str; 1] = ["etcd-server"];
 
 /// Where administrators' programs are; other users often lack these in their `PATH`.
 const SYSTEM_DIRECTORIES: [&str; 2] = ["/usr/sbin", "/sbin"];
@@ -132,14 +137,17 @@ fn packages(tools: &[&Tool]) -> Vec<&'static str> {
 }
 
 fn install(packages: &[&str], directory: &Path, root: &Path) -> io::Result<()> {
-    let names = packages.join(", ");
-    if is_root() {
-        println!("xtask: installing into the system: {names}");
-        install_into_system(packages)
-    } else {
-        println!("xtask: unpacking into `{}`: {names}", root.display());
-        unpack(packages, directory, root)
+    let (into_system, unpacked): (Vec<&str>, Vec<&str>) =
+        packages.iter().partition(|package| is_root() && !SERVERS.contains(package));
+    if !into_system.is_empty() {
+        println!("xtask: installing into the system: {}", into_system.join(", "));
+        install_into_system(&into_system)?;
     }
+    if !unpacked.is_empty() {
+        println!("xtask: unpacking into `{}`: {}", root.display(), unpacked.join(", "));
+        unpack(&unpacked, directory, root)?;
+    }
+    Ok(())
 }
 
 fn is_root() -> bool {

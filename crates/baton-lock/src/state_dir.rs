@@ -31,13 +31,18 @@ impl Place {
     /// [`Error::InvalidName`] if it is neither, or if no state directory is known because neither `BATON_DIR` nor
     /// `XDG_STATE_HOME` nor `HOME` is set.
     pub fn parse(lock: &OsStr) -> Result<Self, Error> {
+        Self::parse_in(state_directory().as_deref(), lock)
+    }
+
+    /// The same with another state directory, or none.
+    pub(crate) fn parse_in(state: Option<&Path>, lock: &OsStr) -> Result<Self, Error> {
         if lock.as_encoded_bytes().contains(&b'/') {
             return Ok(Self { path: PathBuf::from(lock), created: None });
         }
         let invalid = |reason| Error::InvalidName { name: lock.to_string_lossy().into_owned(), reason };
         let name = lock.to_str().ok_or_else(|| invalid("it is not UTF-8"))?;
         check_name(name).map_err(invalid)?;
-        let state = state_directory().ok_or_else(|| {
+        let state = state.ok_or_else(|| {
             invalid("BATON_DIR, XDG_STATE_HOME and HOME are all unset, so there is no place for names")
         })?;
         let locks = state.join("locks");

@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::document::{Fault, MAX_SIZE, VERSION};
+use super::document::{Fault, VERSION};
 use super::event::IllegalTransition;
 use crate::error::ErrorKind;
 use crate::escape;
@@ -49,15 +49,14 @@ pub enum Error {
         reason: &'static str,
     },
     /// The session would be larger than it may be.
-    #[error(
-        "session {} would have {size} bytes, more than the {MAX_SIZE} that it may have",
-        escape::path(path)
-    )]
+    #[error("session {} would have {size} bytes, more than the {limit} that it may have", escape::path(path))]
     TooLarge {
         /// The file.
         path: PathBuf,
         /// In bytes.
         size: usize,
+        /// What it may have, in bytes.
+        limit: usize,
     },
     /// The lock was lost and its next holder has written: whoever asks is no longer the runner.
     #[error(

@@ -18,7 +18,8 @@
 //! | what can happen | `event` |
 //! | what follows from it | `machine`, `attempts`, `changes` |
 //! | what the bytes mean | `document`, `migrate`, `pieces` |
-//! | the file and who may change it | `store`, `writer`, `swap` |
+//! | where it is kept and who may change it | `store`, `writer`, `swap` |
+//! | what keeps its bytes | `shelf`, `file` |
 //!
 //! # Examples
 //!
@@ -56,11 +57,13 @@ mod document;
 mod error;
 mod event;
 mod facts;
+mod file;
 mod machine;
 mod migrate;
 mod model;
 pub mod onboard;
 mod pieces;
+mod shelf;
 mod store;
 mod swap;
 #[cfg(test)]
@@ -74,6 +77,7 @@ pub use event::{Actor, Begin, Context, Event, IllegalTransition, PlanChanges, Pl
 pub use facts::Fact;
 pub use machine::next;
 pub use model::{Attempt, AttemptOutcome, Cause, End, Failure, Purpose, Session, Status, Step, StepStatus};
+pub use shelf::{Keeper, Replaced, Shelf};
 pub use store::Store;
 pub use swap::{Expected, Swap, Using};
 pub use writer::{CounterLost, Writer};

@@ -3,31 +3,40 @@
 //! A session has a name, which is that of its lock too. In the state directory they are `sessions/NAME.json` and
 //! `locks/NAME`. Reading needs no lock: the file is whole at any moment, and what was read may be old the next.
 
-use std::fs;
-use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use super::document::{self, MAX_SIZE};
+use super::document;
+#[cfg(doc)]
+use super::document::MAX_SIZE;
 use super::error::Error;
+use super::file::File;
 use super::model::Session;
+use super::shelf::Keeper;
 use super::writer::Writer;
-use crate::atomic_file::{AtomicFile, Current, Kind, OwnNames};
-use crate::clock;
 use crate::lock::Held;
 use crate::state_dir;
-use crate::sys::{self, Access};
-
-pub(super) const KIND: Kind = Kind { noun: "a session", limit: MAX_SIZE, limit_text: "the 4194304" };
+use crate::sys;
 
 const ENDING: &str = ".json";
 
 /// The place of one session; nothing is opened or created until it is read or written.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Store {
     name: String,
     path: PathBuf,
     lock: PathBuf,
+    keeper: Arc<dyn Keeper>,
 }
+
+/// Two are the same if they are called the same and at the same place.
+impl PartialEq for Store {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.name, &self.path, &self.lock) == (&other.name, &other.path, &other.lock)
+    }
+}
+
+impl Eq for Store {}
 
 impl Store {
     /// The session of this name in the user's state directory; see [`state_dir`].
@@ -57,7 +66,18 @@ impl Store {
             source,
         })?;
         let path = state.join("sessions").join(format!("{name}{ENDING}"));
-        Ok(Self { name: name.to_owned(), path, lock: state.join("locks").join(name) })
+        let keeper = Arc::new(File { path: path.clone() });
+        Ok(Self { name: name.to_owned(), path, lock: state.join("locks").join(name), keeper })
+    }
+
+    /// A session that is kept elsewhere than in a file: at `path`, in words or as a URL, and changed under the lock at `lock`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidName`].
+    pub fn kept(name: &str, path: PathBuf, lock: PathBuf, keeper: Arc<dyn Keeper>) -> Result<Self, Error> {
+        state_dir::check_name(name).map_err(|reason| Error::InvalidName { name: name.to_owned(), reason })?;
+        Ok(Self { name: name.to_owned(), path, lock, keeper })
     }
 
     /// The same session, changed under another lock.
@@ -92,7 +112,7 @@ impl Store {
         &self.name
     }
 
-    /// The file's absolute path.
+    /// The file's absolute path; in a store that is no directory its URL and the session's place there.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -110,11 +130,26 @@ impl Store {
     /// refused unread: a link, a FIFO, a directory, another user's, one with a second name or more than [`MAX_SIZE`] bytes.
     /// Never is any of these answered by `None`.
     pub fn load(&self) -> Result<Option<Session>, Error> {
-        match AtomicFile::open(&self.path, KIND, OwnNames) {
-            Ok(file) => Ok(read(&file, Access::Read)?.map(|(session, _, _)| session)),
-            Err(error) if is_missing(&error) => Ok(None),
-            Err(error) => Err(error.into()),
-        }
+        Ok(self.load_with_bytes()?.map(|(session, _)| session))
+    }
+
+    /// The same with the bytes that say it, which may have members that this version doesn't know.
+    ///
+    /// # Errors
+    ///
+    /// As [`load`](Self::load).
+    pub fn load_with_bytes(&self) -> Result<Option<(Session, Vec<u8>)>, Error> {
+        let Some(bytes) = self.keeper.read()? else { return Ok(None) };
+        Ok(Some((understood(&bytes, &self.path)?, bytes)))
+    }
+
+    /// Is anything there, a session or not?
+    ///
+    /// # Errors
+    ///
+    /// If that can't be told.
+    pub fn is_there(&self) -> Result<bool, Error> {
+        self.keeper.is_there()
     }
 
     /// Opens the session for changes: makes its directory (0700) if there is none, removes what crashed writers left, reads.
@@ -125,8 +160,7 @@ impl Store {
     /// holder has written and `held` is not intact.
     pub fn open(&self, held: &Held) -> Result<Writer, Error> {
         self.check_lock(held)?;
-        self.prepare()?;
-        Writer::open(self, AtomicFile::open(&self.path, KIND, OwnNames)?, held)
+        Writer::open(self, self.keeper.open(held)?, held)
     }
 
     /// Moves the file, whatever it is, to another name beside it, for a fresh start where it is corrupt, newer or foreign;
@@ -137,16 +171,7 @@ impl Store {
     /// [`Error::OtherLock`]; [`Error::LockLost`] if `held` is not known to be exclusive any more; [`Error::File`].
     pub fn set_aside(&self, held: &Held) -> Result<Option<PathBuf>, Error> {
         self.check_lock(held)?;
-        self.check_not_lost(held)?;
-        let file = match AtomicFile::open(&self.path, KIND, OwnNames) {
-            Err(error) if is_missing(&error) => return Ok(None),
-            file => file?,
-        };
-        // Not ending in `.json`, so that it is no session.
-        let time = clock::format(clock::now()).replace(':', "");
-        let aside = self.path.with_file_name(format!("{}{ENDING}.{time}.kept", self.name));
-        let name = aside.file_name().unwrap_or_default();
-        Ok(file.set_aside(name)?.then_some(aside))
+        self.keeper.set_aside(held)
     }
 
     /// Removes the session's file, whatever it is; `false` if there is none. Durable.
@@ -156,29 +181,7 @@ impl Store {
     /// As [`set_aside`](Self::set_aside).
     pub fn remove(&self, held: &Held) -> Result<bool, Error> {
         self.check_lock(held)?;
-        self.check_not_lost(held)?;
-        match AtomicFile::open(&self.path, KIND, OwnNames) {
-            Err(error) if is_missing(&error) => Ok(false),
-            file => Ok(file?.remove()?),
-        }
-    }
-
-    fn prepare(&self) -> Result<(), Error> {
-        let Some(directory) = self.path.parent() else { return Ok(()) };
-        if directory.is_dir() {
-            return Ok(());
-        }
-        let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(directory);
-        made.map_err(|source| crate::Error::Io {
-            path: directory.to_owned(),
-            action: "create the directory",
-            source,
-        })?;
-        // Its name has to survive a power cut like what is in it.
-        let Some(parent) = directory.parent() else { return Ok(()) };
-        sys::open_directory_to_sync(parent)
-            .and_then(|handle| sys::sync(&handle))
-            .map_err(|errno| crate::Error::io("make durable the names in", parent, errno).into())
+        self.keeper.remove(held)
     }
 
     pub(super) fn check_lock(&self, held: &Held) -> Result<(), Error> {
@@ -187,13 +190,6 @@ impl Store {
         }
         let (path, expected) = (self.path.clone(), self.lock.clone());
         Err(Error::OtherLock { path, expected, held: held.path().to_owned() })
-    }
-
-    fn check_not_lost(&self, held: &Held) -> Result<(), Error> {
-        match held.verify()? {
-            crate::Integrity::Lost(reason) => Err(Error::LockLost { path: self.path.clone(), reason }),
-            _ => Ok(()),
-        }
     }
 }
 
@@ -210,17 +206,7 @@ pub(super) fn is_same_path(one: &Path, other: &Path) -> bool {
     one.file_name() == other.file_name() && same_directory()
 }
 
-/// Reads and understands the file; with how many bytes it has.
-pub(super) fn read(
-    file: &AtomicFile<OwnNames>,
-    access: Access,
-) -> Result<Option<(Session, Current, usize)>, Error> {
-    let Some((current, bytes)) = file.read(access)? else { return Ok(None) };
-    let session = document::parse(&bytes).map_err(|fault| Error::of_fault(fault, file.path()))?;
-    Ok(Some((session, current, bytes.len())))
-}
-
-/// Is it only that the directory isn't there?
-pub(super) fn is_missing(error: &crate::Error) -> bool {
-    matches!(error, crate::Error::Io { source, .. } if source.kind() == std::io::ErrorKind::NotFound)
+/// What the bytes mean.
+pub(super) fn understood(bytes: &[u8], path: &Path) -> Result<Session, Error> {
+    document::parse(bytes).map_err(|fault| Error::of_fault(fault, path))
 }

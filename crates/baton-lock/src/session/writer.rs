@@ -9,17 +9,17 @@
 //! that was read or written last. If it is not, it is read: by a later holder, refused; otherwise somebody else changed
 //! it who should not have, and nothing is overwritten.
 
-use super::document::{self, MAX_SIZE};
+use super::document;
 use super::error::Error;
 use super::event::{Context, Event};
+use super::file::not_lost;
 use super::machine::next;
 use super::model::Session;
-use super::store::{self, Store};
-use crate::atomic_file::{AtomicFile, Current, Insist, OwnNames, Replacement};
+use super::shelf::{Replaced, Shelf};
+use super::store::{Store, understood};
 use crate::clock;
 use crate::lock::{Held, Integrity};
 use crate::redact::Secrets;
-use crate::sys::Access;
 
 /// Tokens stay below this, so that every JSON reader has them exactly.
 const TOKEN_LIMIT: u64 = 1 << 53;
@@ -45,9 +45,8 @@ pub struct CounterLost {
 #[derive(Debug)]
 pub struct Writer {
     store: Store,
-    file: AtomicFile<OwnNames>,
+    shelf: Box<dyn Shelf>,
     session: Option<Session>,
-    current: Option<Current>,
     /// The size of the file in bytes, as a guess at the next one.
     size: usize,
     /// The token of the holder whose changes these are.
@@ -59,13 +58,11 @@ pub struct Writer {
 }
 
 impl Writer {
-    pub(super) fn open(store: &Store, file: AtomicFile<OwnNames>, held: &Held) -> Result<Self, Error> {
-        file.sweep();
+    pub(super) fn open(store: &Store, shelf: Box<dyn Shelf>, held: &Held) -> Result<Self, Error> {
         let mut writer = Self {
             store: store.clone(),
-            file,
+            shelf,
             session: None,
-            current: None,
             size: 0,
             held: held.token(),
             token: held.token(),
@@ -103,13 +100,11 @@ impl Writer {
     /// As [`Store::open`]; what was known before stays known.
     pub fn reload(&mut self, held: &Held) -> Result<(), Error> {
         self.check_holder(held)?;
-        let read = store::read(&self.file, Access::ReadWrite)?;
-        let written = read.as_ref().map_or(0, |(session, _, _)| session.token());
-        self.take_token(held, written)?;
-        (self.session, self.current, self.size) = match read {
-            Some((session, current, size)) => (Some(session), Some(current), size),
-            None => (None, None, 0),
-        };
+        let bytes = self.shelf.read()?;
+        let read = bytes.as_deref().map(|bytes| understood(bytes, self.store.path())).transpose()?;
+        self.take_token(held, read.as_ref().map_or(0, Session::token))?;
+        self.shelf.accept();
+        (self.session, self.size) = (read, bytes.map_or(0, |bytes| bytes.len()));
         Ok(())
     }
 
@@ -190,48 +185,32 @@ impl Writer {
         session.revision = self.session.as_ref().map_or(0, Session::revision).saturating_add(1);
         // A step more, a message more: rarely does one change add this much.
         let bytes = document::bytes(&session, self.size + 4096);
-        if bytes.len() > MAX_SIZE {
-            return Err(Error::TooLarge { path: self.store.path().to_owned(), size: bytes.len() });
+        let limit = self.shelf.limit();
+        if bytes.len() > limit {
+            return Err(Error::TooLarge { path: self.store.path().to_owned(), size: bytes.len(), limit });
         }
-        match self.replace(held, &bytes)? {
-            Replacement::Done(current) => {
-                self.install(session, current, bytes.len());
-                Ok(())
-            }
-            Replacement::NotDurable(current, errno) => {
-                self.install(session, current, bytes.len());
-                Err(crate::Error::io("make durable", self.store.path(), errno).into())
-            }
-            Replacement::Changed | Replacement::InUse => Err(self.changed_meanwhile()),
-        }
-    }
-
-    fn install(&mut self, session: Session, current: Current, size: usize) {
-        (self.session, self.current, self.size) = (Some(session), Some(current), size);
-    }
-
-    fn replace(&self, held: &Held, bytes: &[u8]) -> Result<Replacement, Error> {
-        match self.file.replace(bytes, self.current.as_ref(), Insist::Lock)? {
-            Replacement::Changed => self.explain(held, bytes),
-            Replacement::InUse => {
-                // Whoever has it locked: another holder there can't be, if the lock is not lost.
-                self.not_lost(held)?;
-                Ok(self.file.replace(bytes, self.current.as_ref(), Insist::No)?)
-            }
-            done => Ok(done),
-        }
-    }
-
-    /// The name doesn't mean the file that it did.
-    fn explain(&self, held: &Held, bytes: &[u8]) -> Result<Replacement, Error> {
-        if !self.file.is_directory_still_named() {
-            return Err(self.directory_moved());
-        }
-        let Some((found, _, _)) = store::read(&self.file, Access::Read)? else {
-            // Somebody deleted it. What it said is known here.
-            self.not_lost(held)?;
-            return Ok(self.file.replace(bytes, None, Insist::Lock)?);
+        let replaced = match self.shelf.replace(held, &bytes)? {
+            Replaced::Changed => self.explain(held, &bytes)?,
+            done => done,
         };
+        let durable = match replaced {
+            Replaced::Done => Ok(()),
+            Replaced::NotDurable(error) => Err(error),
+            Replaced::Changed => return Err(self.changed_meanwhile()),
+        };
+        (self.session, self.size) = (Some(session), bytes.len());
+        durable
+    }
+
+    /// What is there is not what was to be replaced.
+    fn explain(&mut self, held: &Held, bytes: &[u8]) -> Result<Replaced, Error> {
+        let Some(found) = self.shelf.read()? else {
+            // Somebody deleted it. What it said is known here.
+            not_lost(held, self.store.path())?;
+            self.shelf.accept();
+            return self.shelf.replace(held, bytes);
+        };
+        let found = understood(&found, self.store.path())?;
         if found.token() > self.token && held.verify()? != Integrity::Intact {
             let path = self.store.path().to_owned();
             return Err(Error::StaleToken { path, held: self.token, written: found.token() });
@@ -239,23 +218,7 @@ impl Writer {
         Err(self.changed_meanwhile())
     }
 
-    fn not_lost(&self, held: &Held) -> Result<(), Error> {
-        match held.verify()? {
-            Integrity::Lost(reason) => Err(Error::LockLost { path: self.store.path().to_owned(), reason }),
-            Integrity::Intact | Integrity::Damaged(_) => Ok(()),
-        }
-    }
-
     fn changed_meanwhile(&self) -> Error {
         Error::ChangedMeanwhile { path: self.store.path().to_owned() }
-    }
-
-    fn directory_moved(&self) -> Error {
-        crate::Error::Unsafe {
-            path: self.store.path().parent().unwrap_or(self.store.path()).to_owned(),
-            reason: "the directory was moved or replaced while the session was open".to_owned(),
-            hint: "put it back, or run the job again with what is there now",
-        }
-        .into()
     }
 }

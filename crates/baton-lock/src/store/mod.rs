@@ -18,9 +18,15 @@
 //! |---|---|
 //! | what a hold is made of | `holding` |
 //! | a lock before it is held | `lock` |
+//! | the place itself | `place` |
+//! | the one that is a directory | `directory` |
 
+mod directory;
 mod holding;
 mod lock;
+mod place;
 
+pub use directory::Directory;
 pub use holding::{End, Holding};
 pub use lock::{OnBusy, StoredLock};
+pub use place::{Intent, Store};

@@ -9,7 +9,8 @@ use serde_json::{Map, Value};
 
 use super::super::document::{self, Fault, MAX_SIZE};
 use super::super::error::Error;
-use super::super::store::{KIND, is_missing, is_same_path};
+use super::super::file::{KIND, is_missing};
+use super::super::store::is_same_path;
 use super::super::swap::Using;
 use super::document::{Session, is_version};
 use super::names::Names;
@@ -265,7 +266,7 @@ impl Store {
         let session = session.saved(clock::now());
         let json = session.to_json();
         if json.len() > MAX_SIZE {
-            return Err(Error::TooLarge { path: self.path.clone(), size: json.len() });
+            return Err(Error::TooLarge { path: self.path.clone(), size: json.len(), limit: MAX_SIZE });
         }
         let replaced = match file.replace(json.as_bytes(), current, Insist::Lock)? {
             Replacement::InUse => file.replace(json.as_bytes(), current, Insist::No)?,

@@ -3,6 +3,7 @@
 mod document;
 mod machine;
 mod property;
+mod shelf;
 mod store;
 
 use std::time::{Duration, SystemTime};

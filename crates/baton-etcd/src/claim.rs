@@ -1,0 +1,249 @@
+//! A place in the queue of a lock: a key with a lease, kept alive.
+//!
+//! The keys of a queue are ordered by the revision at which they were created, which etcd gives out in one order for
+//! the whole cluster. The first one holds, from its `take` on, until its key is gone; each other one watches only the
+//! key before its own. A key that was created earlier can only go, not come: so whoever is first stays first (E1 in
+//! `docs/etcd.md`).
+//!
+//! Every transaction here may be carried out twice, because its answer may get lost; each says why that does no harm.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::sleep;
+use tokio_stream::StreamExt as _;
+
+use crate::{
+    Error, breaking,
+    clock::Moment,
+    cluster::Cluster,
+    engine::Engine,
+    keeper::{Keeper, Kept},
+    keys::{self, Keys},
+    member::{Member, Token},
+    tenure::Tenure,
+    wire::{EventKind, KeyValue, Transaction, TransactionAnswer, Watch, WatchAnswer, WatchCreate},
+};
+
+/// Before a look that follows a watch that broke: what broke it may go on.
+const AFTER_BREAK: Duration = Duration::from_millis(100);
+
+/// The place, and all that keeps it.
+#[derive(Debug)]
+pub(crate) struct Claim {
+    pub(crate) cluster: Arc<Cluster>,
+    pub(crate) keys: Keys,
+    pub(crate) kept: Kept,
+    pub(crate) tenure: Arc<Tenure>,
+    keeper: Keeper,
+}
+
+/// How a place stands.
+#[derive(Debug)]
+pub(crate) enum Turn {
+    /// Nobody is before it; this is the marker of a holder that has not ended cleanly, if there is one.
+    First(Option<KeyValue>),
+    /// It has to wait until this key is gone, which was there at this revision.
+    After { key: Vec<u8>, revision: i64 },
+    /// Its own key is not there any more.
+    Gone,
+}
+
+/// How a hold ends, for the next one.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Left<'a> {
+    /// It is told *fresh*.
+    Clean,
+    /// It is told *recovered*: the marker stays.
+    Unclean,
+    /// It is told what this one was told: the marker that this one found is put back.
+    Undone(Option<&'a KeyValue>),
+}
+
+impl Claim {
+    /// Gets a lease and a place at the end of the queue; with `only_if_first` only if there is no other, else `None`.
+    ///
+    /// Carried out twice, it finds its own key and keeps it, since no other has this lease in its name.
+    pub(crate) async fn enter(
+        engine: &Engine,
+        cluster: Arc<Cluster>,
+        keys: Keys,
+        lease: Duration,
+        record: Vec<u8>,
+        only_if_first: bool,
+    ) -> Result<Option<Self>, Error> {
+        let sent = Moment::now();
+        let granted = cluster.grant(i64::try_from(lease.as_secs()).unwrap_or(i64::MAX)).await?;
+        let ttl = Duration::from_secs(u64::try_from(granted.ttl).unwrap_or(0));
+        let key = keys.place(granted.id);
+        let mut compare = vec![keys::created_at(key.clone(), 0)];
+        if only_if_first {
+            compare.extend([keys::none_of(keys.queue()), keys::created_at(keys.fence(), 0)]);
+        }
+        let transaction = Transaction {
+            compare,
+            success: vec![keys::putting(key.clone(), record, granted.id)],
+            failure: vec![keys::reading(keys::get(key.clone()))],
+        };
+        let answer = match cluster.commit("queue for the lock", transaction).await {
+            Ok(answer) => answer,
+            Err(error) => {
+                // It may have been carried out; without its lease the key goes.
+                let _ = cluster.revoke(granted.id).await;
+                return Err(error);
+            }
+        };
+        let Some(revision) = created(&answer) else {
+            cluster.revoke(granted.id).await?;
+            return Ok(None);
+        };
+        let kept = Kept { lease: granted.id, key, revision, ttl };
+        let tenure = Arc::new(Tenure::new(sent, ttl)?);
+        let keeper = Keeper::start(engine, Arc::clone(&cluster), kept.clone(), Arc::clone(&tenure));
+        Ok(Some(Self { cluster, keys, kept, tenure, keeper }))
+    }
+
+    /// Whose turn is it? Only reads, all at one revision.
+    pub(crate) async fn turn(&self) -> Result<Turn, Error> {
+        let ranges = [
+            keys::get(self.kept.key.clone()),
+            keys::get_last_before(self.keys.queue(), self.kept.revision),
+            keys::get(self.keys.fence()),
+            keys::get(self.keys.unclean()),
+        ];
+        let answer = self.cluster.commit("look at the queue", keys::reading_all(ranges)).await?;
+        let revision = answer.header.as_ref().map_or(0, |header| header.revision);
+        let mut found = found(answer).into_iter().map(|range| range.into_iter().next());
+        let mut next = || found.next().flatten();
+        let (own, before, fence, unclean) = (next(), next(), next(), next());
+        if own.is_none_or(|own| own.create_revision != self.kept.revision) {
+            return Ok(Turn::Gone);
+        }
+        if let Some(fence) = &fence {
+            breaking::arm(&self.cluster, &self.keys, fence).await?;
+        }
+        Ok(match before.or(fence) {
+            Some(first) => Turn::After { key: first.key, revision },
+            None => Turn::First(unclean),
+        })
+    }
+
+    /// Waits until the key is gone, or may be, or this place is: the one who asked looks again.
+    pub(crate) async fn until_gone(&self, key: &[u8], revision: i64) {
+        tokio::select! {
+            () = until_gone(&self.cluster, key, revision) => {}
+            () = self.keeper.ended() => {}
+        }
+    }
+
+    /// Becomes the holder: leaves the marker, in place of the one that was found. Answers whether that is so; if not, things have
+    /// changed, and the one who asked looks again.
+    ///
+    /// Carried out twice, it finds its own marker, and knows it by the token.
+    pub(crate) async fn take(&self, found: Option<&KeyValue>, record: Vec<u8>) -> Result<bool, Error> {
+        let unclean = self.keys.unclean();
+        let transaction = Transaction {
+            compare: vec![
+                keys::created_at(self.kept.key.clone(), self.kept.revision),
+                keys::changed_at(unclean.clone(), found.map_or(0, |marker| marker.mod_revision)),
+                keys::created_at(self.keys.fence(), 0),
+            ],
+            success: vec![keys::putting(unclean.clone(), record.clone(), 0)],
+            failure: vec![keys::reading(keys::get(unclean))],
+        };
+        let answer = self.cluster.commit("take the lock", transaction).await?;
+        Ok(answer.succeeded || first(answer).is_some_and(|marker| marker.value == record))
+    }
+
+    /// Ends the hold. Answers whether it was still this one's to end.
+    ///
+    /// Carried out twice, it finds its key gone. So it would if the lease had run out, or somebody had broken the lock; but then the
+    /// marker would be this one's, since nobody takes a broken lock before its fence is gone, nor an expired one before this one knew.
+    pub(crate) async fn leave(&self, left: Left<'_>) -> Result<bool, Error> {
+        let unclean = self.keys.unclean();
+        let marker = match left {
+            Left::Clean | Left::Undone(None) => Some(keys::deleting(unclean.clone())),
+            Left::Undone(Some(found)) => Some(keys::putting(unclean.clone(), found.value.clone(), 0)),
+            Left::Unclean => None,
+        };
+        let transaction = Transaction {
+            compare: vec![keys::created_at(self.kept.key.clone(), self.kept.revision)],
+            success: marker.into_iter().chain([keys::deleting(self.kept.key.clone())]).collect(),
+            failure: Vec::new(),
+        };
+        let answer = self.cluster.commit("release the lock", transaction).await?;
+        Ok(answer.succeeded)
+    }
+
+    /// Takes away the fence that somebody has put up because of this hold, now that nothing runs under it any more.
+    pub(crate) async fn lift_fence(&self) -> Result<(), Error> {
+        let value = breaking::value(self.kept.revision, self.kept.ttl.as_secs());
+        let transaction = Transaction {
+            compare: vec![keys::has_value(self.keys.fence(), value)],
+            success: vec![keys::deleting(self.keys.fence())],
+            failure: Vec::new(),
+        };
+        self.cluster.commit("lift the fence", transaction).await.map(drop)
+    }
+
+    /// Gives up the place, or what is left of it: the key goes with its lease.
+    pub(crate) async fn withdraw(self) -> Result<(), Error> {
+        self.cluster.revoke(self.kept.lease).await
+    }
+}
+
+/// The revision at which the transaction of `enter` created the key, or had created it before.
+fn created(answer: &TransactionAnswer) -> Option<i64> {
+    if answer.succeeded {
+        return answer.header.as_ref().map(|header| header.revision);
+    }
+    let read = answer.responses.first()?.range.as_ref()?;
+    read.kvs.first().map(|found| found.create_revision)
+}
+
+/// What the ranges of a transaction found, in their order.
+pub(crate) fn found(answer: TransactionAnswer) -> Vec<Vec<KeyValue>> {
+    answer
+        .responses
+        .into_iter()
+        .map(|response| response.range.map_or_else(Vec::new, |range| range.kvs))
+        .collect()
+}
+
+/// The first key that the first range of a transaction found.
+fn first(answer: TransactionAnswer) -> Option<KeyValue> {
+    found(answer).into_iter().flatten().next()
+}
+
+/// Waits until the key is gone, or may be: the one who asked looks again.
+///
+/// The watch begins right after the revision of the look, so that nothing in between is missed.
+pub(crate) async fn until_gone(cluster: &Cluster, key: &[u8], revision: i64) {
+    let (index, member) = cluster.current();
+    let watched = async {
+        let token = cluster.login(member).await.ok()?;
+        watch(member, &token, key, revision + 1).await.ok()
+    };
+    if watched.await.is_none() {
+        // It broke: the member is gone, or has lost its leader, or the history before was compacted.
+        cluster.leave(index);
+        sleep(AFTER_BREAK).await;
+    }
+}
+
+/// Comes back when the key is deleted, from that revision on.
+async fn watch(member: &Member, token: &Token, key: &[u8], from: i64) -> Result<(), tonic::Status> {
+    let create = WatchCreate { key: key.to_vec(), start_revision: from };
+    // The stream of requests has to stay open: its end would be that of the watch.
+    let questions = tokio_stream::once(Watch { create: Some(create) }).chain(tokio_stream::pending());
+    let mut answers = member.converse("/etcdserverpb.Watch/Watch", questions, token).await?;
+    loop {
+        let answer: WatchAnswer =
+            answers.next().await.unwrap_or_else(|| Err(tonic::Status::unavailable("the watch ended")))?;
+        if answer.canceled {
+            return Err(tonic::Status::unavailable(answer.cancel_reason));
+        }
+        if answer.events.iter().any(|event| event.kind == i32::from(EventKind::Delete)) {
+            return Ok(());
+        }
+    }
+}

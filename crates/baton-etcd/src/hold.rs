@@ -1,0 +1,96 @@
+//! A lock of the store that is held.
+
+use std::{
+    os::fd::{AsFd as _, BorrowedFd},
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use baton_lock::{
+    Error as LockError, Integrity, Record,
+    store::{End, Holding},
+};
+
+use crate::{
+    Error, Loss,
+    claim::{Claim, Left},
+    store::Shared,
+    wire::KeyValue,
+};
+
+/// The hold: the first place in the queue, and what there is to put back.
+#[derive(Debug)]
+pub(crate) struct Hold {
+    shared: Arc<Shared>,
+    path: PathBuf,
+    pub(crate) claim: Claim,
+    record: Record,
+    /// The marker that it found.
+    found: Option<KeyValue>,
+}
+
+impl Hold {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        path: PathBuf,
+        claim: Claim,
+        record: Record,
+        found: Option<KeyValue>,
+    ) -> Self {
+        Self { shared, path, claim, record, found }
+    }
+
+    fn lost(&self, loss: Loss) -> Error {
+        Error::Lost { name: self.claim.keys.name().to_owned(), loss }
+    }
+
+    /// What was lost is left unclean, whatever its user says: it was not safe to the end.
+    async fn leave(&self, end: End) -> Result<(), Error> {
+        if let Some(loss) = self.claim.tenure.lost() {
+            // If this does not come through, the lease runs out; the marker is there in any case.
+            let _ = self.claim.leave(Left::Unclean).await;
+            let _ = self.claim.lift_fence().await;
+            return Err(self.lost(loss));
+        }
+        let left = match end {
+            End::Clean => Left::Clean,
+            End::Unclean => Left::Unclean,
+            End::Undone => Left::Undone(self.found.as_ref()),
+        };
+        if self.claim.leave(left).await? { Ok(()) } else { Err(self.lost(Loss::Gone)) }
+    }
+}
+
+impl Holding for Hold {
+    fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn record(&self) -> &Record {
+        &self.record
+    }
+
+    fn verify(&self) -> Result<Integrity, LockError> {
+        Ok(match self.claim.tenure.lost() {
+            None => Integrity::Intact,
+            Some(loss) => Integrity::Lost(loss.to_string()),
+        })
+    }
+
+    fn end(self: Box<Self>, end: End) -> Result<(), LockError> {
+        let Self { shared, claim, .. } = &*self;
+        let ended = shared.engine.block_on(self.leave(end));
+        // The key is gone or goes with the lease, which runs out if this fails.
+        let _ = shared.engine.block_on(claim.cluster.revoke(claim.kept.lease));
+        Ok(ended?)
+    }
+
+    fn lost(&self) -> Option<BorrowedFd<'_>> {
+        Some(self.claim.tenure.as_fd())
+    }
+
+    fn time_left(&self) -> Option<Duration> {
+        Some(self.claim.tenure.exclusive())
+    }
+}

@@ -1,0 +1,140 @@
+//! Renewing a lease, for as long as its owner lives and can be sure of it.
+//!
+//! A renewal counts only if the one who answered it is known to have been the leader then. etcd lets a leader that was
+//! deposed and does not know it yet answer keep-alives for up to an election timeout, and the true leader does not
+//! learn of those:
+//!
+//! ```text
+//! old leader A, cut off from the others       new leader B
+//!                                             elected; every lease runs T from now
+//! answers a keep-alive: T from now
+//!                                             T is over: the lease is revoked, the next one acquires
+//! (the holder would still believe in A's T)
+//! ```
+//!
+//! So each keep-alive is followed by a linearizable read of our own key *through the same member*, and counts only if
+//! both answers bear the same term. A member tells the term of the last entry it applied. The read is answered only
+//! after its leader had heard from a majority, and after the member had applied what that leader had committed, which
+//! begins with an entry of its own term. The same term before and after: so the keep-alive went to the leader that a
+//! majority still followed *afterwards*; no other can have been elected before. The read tells also whether our key is
+//! still there: this is how a holder learns that it was broken.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::{
+    sync::watch,
+    task::AbortHandle,
+    time::{Instant, sleep},
+};
+use tokio_stream::StreamExt as _;
+use tonic::Status;
+
+use crate::{
+    clock::Moment,
+    cluster::Cluster,
+    engine::Engine,
+    error::Loss,
+    keys,
+    member::{Member, Token},
+    tenure::Tenure,
+    wire::{LeaseAnswer, LeaseId, RangeAnswer},
+};
+
+/// What is kept: a lease, and the key that goes with it.
+#[derive(Clone, Debug)]
+pub(crate) struct Kept {
+    pub(crate) lease: i64,
+    pub(crate) key: Vec<u8>,
+    /// The revision at which the key was created.
+    pub(crate) revision: i64,
+    pub(crate) ttl: Duration,
+}
+
+/// A task that renews; dropped, it stops.
+#[derive(Debug)]
+pub(crate) struct Keeper {
+    task: AbortHandle,
+    /// Closed when the task has ended, which is when the tenure is lost.
+    ended: watch::Receiver<()>,
+}
+
+/// What one attempt to renew came to.
+enum Renewal {
+    Confirmed {
+        sent: Moment,
+        ttl: Duration,
+    },
+    /// A majority says that the key is not there any more, or is another one's.
+    Gone,
+}
+
+impl Keeper {
+    pub(crate) fn start(engine: &Engine, cluster: Arc<Cluster>, kept: Kept, tenure: Arc<Tenure>) -> Self {
+        let (running, ended) = watch::channel(());
+        let task = engine.handle().spawn(async move {
+            keep(&cluster, &kept, &tenure).await;
+            drop(running);
+        });
+        Self { task: task.abort_handle(), ended }
+    }
+
+    /// Comes back when the tenure is lost.
+    pub(crate) async fn ended(&self) {
+        // The sender sends nothing, it is only dropped.
+        let _ = self.ended.clone().changed().await;
+    }
+}
+
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// Ends when the tenure is lost.
+async fn keep(cluster: &Cluster, kept: &Kept, tenure: &Tenure) {
+    // A quarter of the time: between one renewal and the end of its validity there is room for two more.
+    let pause = kept.ttl / 4;
+    while tenure.lost().is_none() {
+        sleep(pause.min(tenure.valid().left())).await;
+        let until = Instant::now() + tenure.valid().left();
+        // An eighth for one member: a member that hangs costs one renewal, not all of them.
+        let renewed = cluster
+            .attempt_until(until, kept.ttl / 8, |member, token| renew(member, token, kept.clone()))
+            .await;
+        match renewed {
+            // A late answer is refused, and the loop ends.
+            Ok(Renewal::Confirmed { sent, ttl }) => drop(tenure.extend(sent, ttl)),
+            Ok(Renewal::Gone) => tenure.lose(Loss::Gone),
+            Err(failure) => {
+                tenure.failed(failure.to_string());
+                // One that is not passing comes back at once.
+                sleep(kept.ttl / 16).await;
+            }
+        }
+    }
+}
+
+/// One keep-alive and the read that confirms it.
+async fn renew(member: Member, token: Token, kept: Kept) -> Result<Renewal, Status> {
+    let sent = Moment::now();
+    let question = tokio_stream::once(LeaseId { id: kept.lease });
+    let mut answers = member.converse("/etcdserverpb.Lease/LeaseKeepAlive", question, &token).await?;
+    let answer: LeaseAnswer = answers
+        .next()
+        .await
+        .unwrap_or_else(|| Err(Status::unavailable("the member ended the keep-alive without an answer")))?;
+    let read: RangeAnswer = member.ask("/etcdserverpb.KV/Range", keys::get(kept.key.clone()), &token).await?;
+    if read.kvs.first().is_none_or(|found| found.create_revision != kept.revision) {
+        return Ok(Renewal::Gone);
+    }
+    let term = |header: &Option<crate::wire::Header>| header.as_ref().map(|header| header.term);
+    if term(&answer.header) != term(&read.header) {
+        return Err(Status::unavailable("etcdserver: leader changed while the lease was renewed"));
+    }
+    match u64::try_from(answer.ttl) {
+        Ok(seconds @ 1..) => Ok(Renewal::Confirmed { sent, ttl: Duration::from_secs(seconds) }),
+        // The key is there, so its lease is: a leader that is coming up does not know it yet.
+        _ => Err(Status::unavailable("etcdserver: leader changed; the new one does not know the lease yet")),
+    }
+}

@@ -1,0 +1,99 @@
+//! Members that are killed, stop answering, or were never there.
+
+use std::net::TcpListener;
+
+use nix::sys::signal::Signal;
+
+use crate::{
+    contender::Contender,
+    servers::{self, Cluster, free_ports},
+};
+
+#[test]
+fn holder_keeps_its_lock_when_a_member_and_then_the_leader_are_killed_and_started_again() {
+    if !servers::is_there() {
+        return;
+    }
+    let mut cluster = Cluster::start(3, &[]);
+    let url = cluster.url("jobs");
+    let mut holder = Contender::start(&url, "a", 10);
+    let got = holder.lock();
+    let mut waiter = Contender::start(&url, "a", 10);
+    waiter.tell("lock");
+    cluster.await_keys("jobs/locks/a/queue/", 2);
+    let leader = cluster.leader();
+    let follower = (leader + 1) % 3;
+    cluster.kill(follower);
+    assert_eq!(Contender::start(&url, "a", 10).ask("try"), "busy held");
+    cluster.restart(follower);
+    cluster.await_ready(follower);
+    cluster.kill(leader);
+    assert_eq!(Contender::start(&url, "a", 10).ask("try"), "busy held");
+    assert_eq!(holder.ask("verify"), "intact");
+    assert!(waiter.is_silent());
+    assert_eq!(holder.ask("release"), "released");
+    let next = waiter.got();
+    assert!(next.recovered.is_none() && next.token > got.token);
+    assert_eq!(waiter.ask("release"), "released");
+}
+
+#[test]
+fn holder_without_a_quorum_is_told_that_it_is_lost_and_its_successor_comes_with_the_quorum() {
+    if !servers::is_there() {
+        return;
+    }
+    let mut cluster = Cluster::start(3, &[]);
+    let url = cluster.url("jobs");
+    let mut holder = Contender::start(&url, "a", 4);
+    let got = holder.lock();
+    let mut waiter = Contender::start(&url, "a", 4);
+    waiter.tell("lock");
+    cluster.await_keys("jobs/locks/a/queue/", 2);
+    cluster.kill(1);
+    cluster.kill(2);
+    let answer = holder.ask("await-loss");
+    assert!(answer.starts_with("lost: its lease could not be renewed in time"), "{answer}");
+    let refused = Contender::start(&url, "a", 4).failure();
+    assert!(refused.contains("has no quorum"), "{refused}");
+    assert!(waiter.is_silent());
+    cluster.restart(1);
+    cluster.restart(2);
+    assert_eq!(waiter.got().recovered, Some(got.token));
+    assert!(holder.ask("release").starts_with("error: the lock `a` is lost"));
+    assert_eq!(waiter.ask("release"), "released");
+}
+
+#[test]
+fn holder_is_renewed_by_another_member_while_the_one_that_it_asks_first_hangs() {
+    if !servers::is_there() {
+        return;
+    }
+    let cluster = Cluster::start(3, &[]);
+    let mut holder = Contender::start(&cluster.url("jobs"), "a", 4);
+    holder.lock();
+    cluster.signal(0, Signal::SIGSTOP);
+    // Longer than any lease: another one comes and goes meanwhile.
+    let others = cluster.url_of(&[1, 2], "jobs");
+    let mut dead = Contender::start(&others, "b", 4);
+    let died = dead.lock();
+    dead.kill();
+    let mut other = Contender::start(&others, "b", 4);
+    assert_eq!(other.lock().recovered, Some(died.token));
+    assert_eq!(holder.ask("verify"), "intact");
+    cluster.signal(0, Signal::SIGCONT);
+}
+
+#[test]
+fn endpoint_that_nobody_listens_at_is_reported_as_unreachable() {
+    let [port] = free_ports(1)[..] else { unreachable!("one was asked for") };
+    let refused = Contender::start(&format!("etcd://127.0.0.1:{port}/jobs"), "a", 4).failure();
+    assert!(refused.contains("etcd can't be reached at 127.0.0.1"), "{refused}");
+}
+
+#[test]
+fn endpoint_that_accepts_and_says_nothing_is_reported_as_silent() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = listener.local_addr().expect("bound").port();
+    let refused = Contender::start(&format!("etcd://127.0.0.1:{port}/jobs"), "a", 4).failure();
+    assert!(refused.contains("accepts connections but does not answer"), "{refused}");
+}

@@ -1,0 +1,202 @@
+//! Real etcd servers for tests: one, or a cluster of three, on free ports of the loopback, ended when dropped.
+
+use std::{
+    io::{BufRead as _, BufReader},
+    net::{Ipv4Addr, TcpListener},
+    path::PathBuf,
+    process::{Child, Command, Stdio},
+    sync::mpsc::{Receiver, channel},
+    thread,
+    time::{Duration, Instant},
+};
+
+use nix::{sys::signal, unistd::Pid};
+use tempfile::TempDir;
+
+/// Far more than a server needs to start on a busy machine.
+pub(crate) const LONG: Duration = Duration::from_mins(1);
+
+/// Members of one cluster.
+pub(crate) struct Cluster {
+    members: Vec<Member>,
+    _directory: TempDir,
+}
+
+struct Member {
+    command: Vec<String>,
+    client: u16,
+    running: Option<Running>,
+}
+
+struct Running {
+    child: Child,
+    ready: Receiver<()>,
+}
+
+/// Is there an etcd? If not, the test is noted as skipped.
+pub(crate) fn is_there() -> bool {
+    let found = std::env::var_os("PATH")
+        .is_some_and(|path| std::env::split_paths(&path).any(|directory| directory.join("etcd").is_file()));
+    if !found {
+        baton_itest::skip::skip("there is no `etcd` in the PATH; `cargo xtask test` gets one");
+    }
+    found
+}
+
+impl Cluster {
+    /// Starts as many, with these further arguments, and waits until each of them serves.
+    pub(crate) fn start(count: usize, further: &[&str]) -> Self {
+        let directory = tempfile::tempdir().expect("a directory");
+        let ports = free_ports(2 * count);
+        let peer = |index: usize| format!("http://127.0.0.1:{}", ports[2 * index + 1]);
+        let all: Vec<String> = (0..count).map(|index| format!("m{index}={}", peer(index))).collect();
+        let members = (0..count).map(|index| {
+            let client = ports[2 * index];
+            let data: PathBuf = directory.path().join(index.to_string());
+            let scheme = if further.contains(&"--cert-file") { "https" } else { "http" };
+            let url = format!("{scheme}://127.0.0.1:{client}");
+            let mut command: Vec<String> = ["etcd", "--name"].iter().map(ToString::to_string).collect();
+            command.push(format!("m{index}"));
+            for (option, value) in [
+                ("--data-dir", data.to_str().expect("UTF-8")),
+                ("--listen-client-urls", &url),
+                ("--advertise-client-urls", &url),
+                ("--listen-peer-urls", &peer(index)),
+                ("--initial-advertise-peer-urls", &peer(index)),
+                ("--initial-cluster", &all.join(",")),
+                ("--logger", "zap"),
+                ("--log-outputs", "stderr"),
+            ] {
+                command.extend([option.to_owned(), value.to_owned()]);
+            }
+            command.extend(further.iter().map(ToString::to_string));
+            Member { command, client, running: None }
+        });
+        let mut cluster = Self { members: members.collect(), _directory: directory };
+        for member in &mut cluster.members {
+            member.start();
+        }
+        for member in &cluster.members {
+            member.await_ready();
+        }
+        cluster
+    }
+
+    /// The address of a store in it, under this prefix.
+    pub(crate) fn url(&self, prefix: &str) -> String {
+        let all: Vec<usize> = (0..self.members.len()).collect();
+        self.url_of(&all, prefix)
+    }
+
+    /// The same with these members only.
+    pub(crate) fn url_of(&self, members: &[usize], prefix: &str) -> String {
+        let endpoint = |index: &usize| format!("127.0.0.1:{}", self.members[*index].client);
+        let all: Vec<String> = members.iter().map(endpoint).collect();
+        format!("etcd://{}/{prefix}", all.join(","))
+    }
+
+    /// Sends a signal to a member.
+    pub(crate) fn signal(&self, index: usize, signal: signal::Signal) {
+        let running = self.members[index].running.as_ref().expect("it runs");
+        signal::kill(pid(&running.child), signal).expect("signalled");
+    }
+
+    /// Kills a member and waits for its end.
+    pub(crate) fn kill(&mut self, index: usize) {
+        self.members[index].running = None;
+    }
+
+    /// Starts a member again, with the data that it had.
+    pub(crate) fn restart(&mut self, index: usize) {
+        self.members[index].start();
+    }
+
+    /// Waits until a member serves that was started again.
+    pub(crate) fn await_ready(&self, index: usize) {
+        self.members[index].await_ready();
+    }
+
+    /// The member that leads.
+    pub(crate) fn leader(&self) -> usize {
+        let is_leader = |index: &usize| {
+            let endpoint = format!("--endpoints=127.0.0.1:{}", self.members[*index].client);
+            let output = etcdctl(&[&endpoint, "endpoint", "status"]);
+            // ENDPOINT, ID, VERSION, SIZE, IS LEADER, …
+            output.split(", ").nth(4) == Some("true")
+        };
+        (0..self.members.len()).find(is_leader).expect("one leads")
+    }
+
+    /// Waits until there are as many keys that begin so.
+    pub(crate) fn await_keys(&self, prefix: &str, count: usize) {
+        let end = Instant::now() + LONG;
+        // Each look is a process of its own, which is pause enough.
+        while self.ctl(&["get", "--prefix", prefix, "--keys-only"]).split_whitespace().count() != count {
+            assert!(Instant::now() < end, "there never were {count} keys");
+        }
+    }
+
+    /// What `etcdctl` answers, asked of the first member.
+    pub(crate) fn ctl(&self, arguments: &[&str]) -> String {
+        let endpoint = format!("--endpoints=127.0.0.1:{}", self.members[0].client);
+        etcdctl(&[&[endpoint.as_str()], arguments].concat())
+    }
+}
+
+fn etcdctl(arguments: &[&str]) -> String {
+    let output =
+        Command::new("etcdctl").args(arguments).env("ETCDCTL_API", "3").output().expect("etcdctl ran");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).expect("UTF-8")
+}
+
+impl Member {
+    fn start(&mut self) {
+        // So that no server outlives a test that is killed.
+        let mut child = Command::new("setpriv")
+            .args(["--pdeathsig", "KILL"])
+            .args(&self.command)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("etcd started");
+        let log = BufReader::new(child.stderr.take().expect("piped"));
+        let (tell, ready) = channel();
+        // Reads to the end, or a full pipe would stop the server. Keeps the last lines for whoever wants to know why it ended.
+        thread::spawn(move || {
+            for line in log.lines().map_while(Result::ok) {
+                if line.contains("\"serving client traffic") {
+                    let _ = tell.send(());
+                }
+                if line.contains("\"level\":\"fatal\"") {
+                    eprintln!("{line}");
+                }
+            }
+        });
+        self.running = Some(Running { child, ready });
+    }
+
+    fn await_ready(&self) {
+        let running = self.running.as_ref().expect("it runs");
+        running.ready.recv_timeout(LONG).expect("etcd serves");
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn pid(child: &Child) -> Pid {
+    Pid::from_raw(child.id().try_into().expect("a pid"))
+}
+
+/// Ports that were free a moment ago, all different.
+pub(crate) fn free_ports(count: usize) -> Vec<u16> {
+    let listeners: Vec<_> =
+        (0..count).map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port")).collect();
+    listeners.iter().map(|listener| listener.local_addr().expect("bound").port()).collect()
+}
