@@ -64,7 +64,10 @@ impl Model for Setting {
         let mut state = *last;
         match action {
             Action::Step(who) => Turn { state: &mut state, who, setting: self }.step(),
-            Action::Hurry(who) => state.actors[usize::from(who)].at = At::UnlockByte0,
+            Action::Hurry(who) => {
+                state.actors[usize::from(who)].at = At::UnlockByte0;
+                state.is_hurried = true;
+            }
             Action::Crash(who) => Turn { state: &mut state, who, setting: self }.crash(),
             Action::Delete => {
                 state.is_deleted = true;
@@ -91,7 +94,8 @@ impl Model for Setting {
             Property::always(property::TOKENS, |_, state: &State| !state.is_fallen),
             Property::always(property::NOTHING_LEFT, |_, state: &State| {
                 let are_gone = state.actors.iter().all(|who| who.at == At::Idle);
-                !are_gone || state.is_crashed || state.record.is_none()
+                let is_disturbed = state.is_crashed || state.is_hurried;
+                !are_gone || is_disturbed || state.record.is_none()
             }),
         ];
         properties.extend(vacuity(self));
@@ -113,13 +117,13 @@ fn is_blocked(setting: &Setting, state: &State, actor: &Actor) -> bool {
     }
 }
 
+fn is_left_by_readers(state: &State) -> bool {
+    let record = state.record.map(|index| state.records[usize::from(index)]);
+    record.is_some_and(|record| matches!(record.content, Content::Group { .. }) && record.holder.is_free())
+}
+
 /// What has to be seen, so that nothing above is true only because nothing happens.
 fn vacuity(setting: &Setting) -> Vec<Property<Setting>> {
-    let is_group = |state: &State| {
-        state.record.map(|index| state.records[usize::from(index)]).is_some_and(|record| {
-            matches!(record.content, Content::Group { .. }) && record.holder.is_free()
-        })
-    };
     let mut seen = vec![Property::sometimes("two share it", |_, state: &State| {
         state.actors.iter().filter(|who| who.holds && who.shares).count() > 1
     })];
@@ -129,7 +133,9 @@ fn vacuity(setting: &Setting) -> Vec<Property<Setting>> {
         }));
     }
     if setting.crashes > 0 {
-        seen.push(Property::sometimes("readers leave a record", move |_, state: &State| is_group(state)));
+        seen.push(Property::sometimes("readers leave a record", |_, state: &State| {
+            is_left_by_readers(state)
+        }));
         seen.push(Property::sometimes("readers are told of a death", |_, state: &State| {
             matches!(state.last, Last::Dead(_)) && state.actors.iter().any(|who| who.holds && who.shares)
         }));

@@ -185,8 +185,9 @@ pub struct State {
     pub largest: u8,
     pub is_misled: bool,
     pub is_fallen: bool,
-    /// Was anybody killed?
+    /// Was anybody killed, or stopped while it had byte 1?
     pub is_crashed: bool,
+    pub is_hurried: bool,
 }
 
 impl State {

@@ -109,8 +109,13 @@ impl Turn<'_> {
         self.state.comings -= 1;
         let named = *self.state.guard.get_or_insert(u8::from(self.state.is_deleted));
         let kind = self.i().kind;
-        *self.me() =
-            Actor { kind, shares: kind == Kind::Reader, guard: Some(named), at: At::LockGuard, ..Actor::default() };
+        *self.me() = Actor {
+            kind,
+            shares: kind == Kind::Reader,
+            guard: Some(named),
+            at: At::LockGuard,
+            ..Actor::default()
+        };
     }
 
     fn lock_guard(&mut self) {
@@ -238,7 +243,9 @@ impl Turn<'_> {
         }
         let me = self.me();
         (me.found, me.own, me.replaced) = (None, Some(own), replaced);
-        if !shares {
+        if shares {
+            self.state.is_fallen |= token <= self.state.largest;
+        } else {
             self.state.last = Last::Alive(token);
         }
         self.go(if shares { At::Unpress } else { At::LookAtGuardAgain });
@@ -264,8 +271,9 @@ impl Turn<'_> {
 
     fn hold(&mut self) {
         let token = self.i().token;
-        let founds = !self.i().shares || self.state.actors.iter().all(|who| !who.holds || who.token != token);
-        self.state.is_fallen |= token < self.state.largest || (founds && token == self.state.largest);
+        // A group's was larger when it was founded.
+        let least = self.state.largest + u8::from(!self.i().shares);
+        self.state.is_fallen |= token < least;
         self.state.largest = self.state.largest.max(token);
         self.me().holds = true;
         self.go(At::Holds);
@@ -385,10 +393,6 @@ impl Turn<'_> {
         let who = self.who;
         if self.is(Mutation::RemovedByAnyone) {
             return self.go(At::LeaveLook);
-        }
-        if self.is(Mutation::JoinedUnseen) {
-            let is_last = self.own().holder.shared & !(1 << who) == 0;
-            return self.go(if is_last { At::LeaveLook } else { At::UnlockByte0 });
         }
         let is_last = self.own().holder.try_alone(who);
         self.go(if is_last { At::LeaveLook } else { At::UnlockByte0 });

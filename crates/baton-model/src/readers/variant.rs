@@ -32,8 +32,6 @@ pub enum Mutation {
     LeavesWithoutByte1,
     /// Who leaves removes the record though others share it.
     RemovedByAnyone,
-    /// The last one does not ask for byte 0 before it removes the record.
-    JoinedUnseen,
     /// A group does not carry the record of a dead writer.
     DeathForgotten,
     /// A record that readers have left is taken for a death.
