@@ -31,6 +31,9 @@ pub(crate) const FLOCK: &str = "flock by hand";
 /// The least that anybody does who excludes others by `flock` and says who it is by a file that is there whole, or not at all.
 pub(crate) const FLOOR: &str = "flock, and a record renamed into place, by hand";
 
+/// The system calls of Baton and nothing else.
+pub(crate) const SAME_CALLS: &str = "baton's system calls, by hand";
+
 /// Those that can wait.
 pub(crate) const WAITING: [&str; 8] = [BATON, BATON_FLOCK, FLOCK, FLOOR, "std", "fs4", "fslock", "fd-lock"];
 
@@ -72,6 +75,7 @@ pub(crate) fn client(name: &str, path: &Path) -> Result<Client> {
             work()?;
             Ok(fs::remove_file(&record)?)
         }),
+        SAME_CALLS => Box::new(crate::same_calls::client(&path)?),
         "std" => Box::new(move |work| {
             let file = opened(&path)?;
             file.lock()?;
@@ -112,7 +116,7 @@ fn opened(path: &Path) -> io::Result<File> {
 }
 
 /// As long as one of Baton's records.
-const RECORD: [u8; 320] = [b' '; 320];
+pub(crate) const RECORD: [u8; 320] = [b' '; 320];
 
 /// What finds a lock held that somebody else holds without waiting for it, and says who it is where that can be said: Baton's, which is at
 /// `path`, and one of `flock` at `flocked`.

@@ -10,6 +10,7 @@ mod fuzz;
 mod node;
 mod options;
 mod peers;
+mod publish;
 mod release;
 mod run_tests;
 mod stream;

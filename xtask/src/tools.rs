@@ -275,6 +275,8 @@ mod tests {
             "bsdutils",
             "btrfs-progs",
             "e2fsprogs",
+            "etcd-client",
+            "etcd-server",
             "fuse-overlayfs",
             "mount",
             "nodejs",

@@ -66,8 +66,8 @@ const VERBS: &[Verb] = &[
     },
     Verb {
         name: "bench",
-        arguments: "[--short]",
-        purpose: "Measure Baton against everybody, side by side; figures and plots go to target/xtask/bench",
+        arguments: "[--short | --publish]",
+        purpose: "Measure Baton against everybody, side by side; figures and plots go to target/xtask/bench, or from there to the docs",
         run: bench::run,
     },
     Verb {

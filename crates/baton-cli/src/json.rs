@@ -5,8 +5,11 @@
 
 use std::fmt::Write as _;
 use std::path::Path;
+use std::time::Duration;
 
-use baton_lock::{Held, HeldShared, Naming, Observation, Outcome, Process, Record, clock, escape};
+use baton_lock::{
+    Address, Held, HeldShared, Lease, Naming, Observation, Outcome, Process, Record, clock, escape,
+};
 use serde_json::{Value, json};
 
 use crate::failure::Failure;
@@ -48,9 +51,9 @@ pub fn failure(failure: &Failure) -> Value {
 /// An observation, without the schema's number.
 pub fn observation(seen: &Observation) -> Value {
     let processes: Vec<Value> = seen.processes.iter().map(process).collect();
-    json!({
+    let mut value = json!({
         "lock": seen.path.to_string_lossy(),
-        "naming": seen.naming.name(),
+        "naming": seen.address.is_none().then(|| seen.naming.name()),
         "state": seen.state.name(),
         "obtainable": seen.is_obtainable(),
         "reason": seen.reason(),
@@ -62,7 +65,17 @@ pub fn observation(seen: &Observation) -> Value {
         "readers": seen.readers.iter().map(record).collect::<Vec<_>>(),
         "place": seen.place.map(|place| json!({ "number": place.number, "of": place.of })),
         "queueless": seen.queueless,
-    })
+    });
+    if let (Some(Address { store, .. }), Some(members)) = (&seen.address, value.as_object_mut()) {
+        members.insert("store".into(), store.as_str().into());
+        members.insert("lease".into(), seen.lease.map(lease).into());
+    }
+    value
+}
+
+fn lease(lease: Lease) -> Value {
+    let milliseconds = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    json!({ "grantedMs": milliseconds(lease.granted), "leftMs": milliseconds(lease.left) })
 }
 
 /// A process that has a lock.
@@ -86,8 +99,8 @@ pub fn record(record: &Record) -> Value {
 pub struct Got<'a> {
     /// Its place.
     pub path: &'a Path,
-    /// Which of its two files has that path.
-    pub naming: Naming,
+    /// Which of its two files has that path, where there are files.
+    pub naming: Option<Naming>,
     /// How it was got.
     pub outcome: &'a Outcome,
     /// The fencing token.
@@ -132,7 +145,7 @@ pub fn held(got: Got<'_>) -> Value {
     };
     json!({
         "lock": got.path.to_string_lossy(),
-        "naming": got.naming.name(),
+        "naming": got.naming.map(Naming::name),
         "shared": got.is_shared,
         "outcome": outcome(got.outcome),
         "token": got.token,

@@ -70,6 +70,10 @@ impl Cluster {
         &self.endpoints
     }
 
+    pub(crate) fn members(&self) -> &[Member] {
+        &self.members
+    }
+
     /// Carries out a transaction.
     pub(crate) async fn commit(
         &self,

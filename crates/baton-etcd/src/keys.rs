@@ -4,6 +4,8 @@
 //! PREFIX/locks/NAME/queue/LEASE   who holds (the one created first) and who waits; goes with its lease
 //! PREFIX/locks/NAME/unclean       the record of the last holder that has not ended cleanly; stays
 //! PREFIX/locks/NAME/fence         token of a holder that was broken; nobody holds before it is gone
+//! PREFIX/sessions/NAME            the session
+//! PREFIX/kept/NAME.TIME           a session that was set aside
 //! ```
 
 use crate::{
@@ -51,6 +53,15 @@ impl Keys {
         self.of("fence")
     }
 
+    pub(crate) fn session(&self) -> Vec<u8> {
+        format!("{}/sessions/{}", self.prefix, self.name).into_bytes()
+    }
+
+    /// A session that was set aside at this time.
+    pub(crate) fn kept(&self, time: &str) -> Vec<u8> {
+        format!("{}/kept/{}.{time}", self.prefix, self.name).into_bytes()
+    }
+
     fn of(&self, rest: &str) -> Vec<u8> {
         format!("{}/locks/{}/{rest}", self.prefix, self.name).into_bytes()
     }
@@ -59,6 +70,16 @@ impl Keys {
 /// Before the keys of all locks.
 pub(crate) fn locks(prefix: &str) -> Vec<u8> {
     format!("{prefix}/locks/").into_bytes()
+}
+
+/// Before the keys of all sessions.
+pub(crate) fn sessions(prefix: &str) -> Vec<u8> {
+    format!("{prefix}/sessions/").into_bytes()
+}
+
+/// A key of no meaning, to try out whether one can be written.
+pub(crate) fn trial(prefix: &str) -> Vec<u8> {
+    format!("{prefix}/doctor").into_bytes()
 }
 
 /// The end of the range of all keys that begin so: the same with its last byte, a `/`, raised by one.

@@ -12,7 +12,9 @@
 //! | the keys, a place in the queue | `keys`, `claim` |
 //! | acquiring, holding | `acquire`, `interrupt`, `hold` |
 //! | asking, breaking | `observe`, `breaking` |
-//! | the interface of `baton-lock` | `store`, `lock` |
+//! | the session | `session` |
+//! | trying it out | `doctor` |
+//! | the interface of `baton-lock` | `store`, `lock`, `place` |
 #![forbid(unsafe_code)]
 
 mod acquire;
@@ -23,6 +25,7 @@ mod claim;
 mod clock;
 mod cluster;
 mod credentials;
+mod doctor;
 mod engine;
 mod error;
 mod hold;
@@ -32,6 +35,8 @@ mod keys;
 mod lock;
 mod member;
 mod observe;
+mod place;
+mod session;
 mod store;
 mod tenure;
 mod wire;

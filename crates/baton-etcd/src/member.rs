@@ -31,6 +31,7 @@ const MOST: usize = 64 * 1024 * 1024;
 /// One endpoint and its connection, which is made when it is first used, and again when it breaks.
 #[derive(Clone, Debug)]
 pub(crate) struct Member {
+    pub(crate) endpoint: String,
     channel: Channel,
 }
 
@@ -59,7 +60,7 @@ impl Member {
                 .tls_config(credentials.tls())
                 .map_err(|error| Error::credentials("a certificate or key", None, &deepest(&error)))?;
         }
-        Ok(Self { channel: connection.connect_lazy() })
+        Ok(Self { endpoint: endpoint.to_owned(), channel: connection.connect_lazy() })
     }
 
     /// One request and its answer.

@@ -2,15 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use baton_lock::{Options, store::StoredLock};
-
-use crate::{
-    Address, Credentials, Error,
-    cluster::Cluster,
-    engine::Engine,
-    keys::{self, Keys},
-    lock::EtcdLock,
-};
+use crate::{Address, Credentials, Error, cluster::Cluster, engine::Engine};
 
 /// The time that a lease is granted for unless told otherwise.
 pub const LEASE: Duration = Duration::from_secs(10);
@@ -29,6 +21,10 @@ pub struct EtcdStore {
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) address: Address,
+    /// The same as text.
+    pub(crate) url: String,
+    /// By which the cluster knows itself.
+    pub(crate) cluster_id: u64,
     pub(crate) lease: Duration,
     pub(crate) cluster: Arc<Cluster>,
     pub(crate) engine: Engine,
@@ -44,43 +40,21 @@ impl EtcdStore {
     pub fn open(address: Address, credentials: &Credentials, lease: Duration) -> Result<Self, Error> {
         let engine = Engine::start()?;
         let cluster = engine.block_on(async { Cluster::new(&address, credentials) })?;
-        let whole = Duration::from_secs(lease.as_secs() + u64::from(lease.subsec_nanos() > 0));
-        let shared = Shared { address, lease: whole.max(SHORTEST_LEASE), cluster: Arc::new(cluster), engine };
-        let status = shared.engine.block_on(shared.cluster.status())?;
+        let status = engine.block_on(cluster.status())?;
         if !is_new_enough(&status.version) {
-            let endpoints = shared.cluster.endpoints().to_owned();
+            let endpoints = cluster.endpoints().to_owned();
             return Err(Error::Version { endpoints, found: format!("it says `{}`", status.version) });
         }
-        Ok(Self { shared: Arc::new(shared) })
-    }
-
-    /// The lock of this name.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Name`] if it can't have it; [`Error::Address`] if an option asks for what only files can do.
-    pub fn lock(&self, name: &str, options: Options) -> Result<impl StoredLock + use<>, Error> {
-        EtcdLock::new(Arc::clone(&self.shared), name, options)
-    }
-
-    /// The names of all locks that are held, waited for, or left over.
-    ///
-    /// # Errors
-    ///
-    /// If the cluster can't be asked.
-    pub fn names(&self) -> Result<Vec<String>, Error> {
-        let prefix = keys::locks(&self.shared.address.prefix);
-        let range = crate::wire::Range { keys_only: true, ..keys::get_all(prefix.clone()) };
-        let answer = self.shared.engine.block_on(self.shared.cluster.read("list the locks", range))?;
-        let name = |key: &[u8]| {
-            let rest = key.strip_prefix(prefix.as_slice())?;
-            let name = std::str::from_utf8(rest).ok()?.split('/').next()?;
-            Keys::new(&self.shared.address.prefix, name).ok().map(|keys| keys.name().to_owned())
+        let whole = Duration::from_secs(lease.as_secs() + u64::from(lease.subsec_nanos() > 0));
+        let shared = Shared {
+            url: address.to_string(),
+            cluster_id: status.header.map_or(0, |header| header.cluster),
+            lease: whole.max(SHORTEST_LEASE),
+            address,
+            cluster: Arc::new(cluster),
+            engine,
         };
-        let mut names: Vec<_> = answer.kvs.iter().filter_map(|found| name(&found.key)).collect();
-        names.sort_unstable();
-        names.dedup();
-        Ok(names)
+        Ok(Self { shared: Arc::new(shared) })
     }
 }
 

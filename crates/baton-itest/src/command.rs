@@ -31,6 +31,7 @@ const TAKEN_NOTICE_OF: [&str; 13] = [
     "BATON_SHARED",
     "BATON_PREVIOUS",
     "BATON_DIR",
+    "BATON_STORE",
     "XDG_STATE_HOME",
     "NO_COLOR",
     "CLICOLOR",

@@ -24,6 +24,7 @@ use std::ffi::OsString;
 use std::time::Instant;
 
 use baton_lock::Observation;
+use baton_lock::store::Store;
 
 use crate::args::RunArgs;
 use crate::failure::Failure;
@@ -34,13 +35,13 @@ use several::{Claim, Several};
 use waiting::{Answer, Limit};
 
 /// Runs the command; gives back the exit code.
-pub fn run(args: &RunArgs) -> u8 {
+pub fn run(args: &RunArgs, store: &dyn Store) -> u8 {
     let report = match Report::open(args.report.as_deref()) {
         Ok(report) => report,
         Err(failure) => return told(&failure),
     };
     let mut story = Story::default();
-    let code = perform(args, &mut story).unwrap_or_else(|failure| {
+    let code = perform(args, store, &mut story).unwrap_or_else(|failure| {
         let code = told(&failure);
         story.failure = Some(failure);
         code
@@ -57,10 +58,17 @@ fn told(failure: &Failure) -> u8 {
     failure.code
 }
 
-fn perform(args: &RunArgs, story: &mut Story) -> Result<u8, Failure> {
+fn perform(args: &RunArgs, store: &dyn Store, story: &mut Story) -> Result<u8, Failure> {
+    if args.exec && store.lease().is_some() {
+        return Err(Failure {
+            code: exit::USAGE,
+            message: "`--exec` leaves nobody to keep up the lease of the lock".to_owned(),
+            hint: Some("leave it out".to_owned()),
+        });
+    }
     let argv: Vec<String> = args.command.iter().map(|word| word.to_string_lossy().into_owned()).collect();
     let open = |lock: &OsString| {
-        lock_argument::to_acquire(lock, &args.kind, |options| {
+        lock_argument::to_acquire(store, lock, &args.kind, |options| {
             let options = options.command(&argv).ends_by_exec(args.exec);
             args.purpose.iter().fold(options, baton_lock::Options::purpose)
         })
@@ -70,12 +78,15 @@ fn perform(args: &RunArgs, story: &mut Story) -> Result<u8, Failure> {
     let notices = Notices::unless(args.waiting.quiet);
     let started = Instant::now();
     let claim = if args.shared { Claim::Shared } else { Claim::Alone };
-    let answer = several::acquire(&locks, claim, Limit::of(&args.waiting), notices)?;
+    let answer = several::acquire(locks, claim, Limit::of(&args.waiting), notices)?;
     story.waited = started.elapsed();
     let busy_code = args.waiting.busy_code.unwrap_or(exit::BUSY);
     let mut busy = |became, seen: &Observation| {
         story.became = became;
-        story.holder(seen);
+        // Who all has it is read for programs alone: it takes the whole process table.
+        let lock = locks.iter().find(|lock| args.report.is_some() && lock.path() == seen.path);
+        let all = lock.and_then(|lock| lock.observe().ok()).filter(|all| !all.is_obtainable());
+        story.holder(all.as_ref().unwrap_or(seen));
         busy_code
     };
     match answer {

@@ -7,7 +7,8 @@
 
 use std::path::Path;
 
-use baton_lock::{Cancel, Identity, Lock, Outcome, escape};
+use baton_lock::store::StoredLock;
+use baton_lock::{Cancel, Identity, Outcome, escape};
 use nix::sys::signal::Signal;
 
 use super::hold::Hold;
@@ -37,7 +38,7 @@ pub(super) enum Several {
 /// The locks that are held, in the order in which they were named.
 #[derive(Debug)]
 pub(super) struct Holds {
-    pub(super) locks: Vec<Lock>,
+    pub(super) locks: Vec<Box<dyn StoredLock>>,
     pub(super) held: Vec<Hold>,
 }
 
@@ -56,12 +57,12 @@ impl Holds {
 
 /// Acquires all of them within the limit, which is one for all.
 pub(super) fn acquire(
-    locks: &[Lock],
+    locks: Vec<Box<dyn StoredLock>>,
     claim: Claim,
     limit: Limit,
     notices: Notices,
 ) -> Result<Several, Failure> {
-    let order = order(locks)?;
+    let order = order(&locks)?;
     let mut held: Vec<(usize, Hold)> = Vec::new();
     let mut caught = None;
     for index in order {
@@ -69,7 +70,7 @@ pub(super) fn acquire(
             caught = Some(catch()?);
         }
         let cancel = caught.as_ref().map(|(_, cancel)| cancel);
-        match acquire_one(&locks[index], claim, limit, notices, cancel) {
+        match acquire_one(&*locks[index], claim, limit, notices, cancel) {
             Ok(Answer::Held(one)) => held.push((index, one)),
             other => {
                 held.into_iter().rev().for_each(|(_, held)| held.undo());
@@ -82,12 +83,11 @@ pub(super) fn acquire(
         }
     }
     held.sort_by_key(|(index, _)| *index);
-    let locks = locks.to_vec();
     Ok(Several::Held(Holds { locks, held: held.into_iter().map(|(_, held)| held).collect() }))
 }
 
 fn acquire_one(
-    lock: &Lock,
+    lock: &dyn StoredLock,
     claim: Claim,
     limit: Limit,
     notices: Notices,
@@ -112,7 +112,7 @@ fn catch() -> Result<(Caught, Cancel), Failure> {
 }
 
 /// In which order they are taken.
-fn order(locks: &[Lock]) -> Result<Vec<usize>, Failure> {
+fn order(locks: &[Box<dyn StoredLock>]) -> Result<Vec<usize>, Failure> {
     if locks.len() == 1 {
         return Ok(vec![0]);
     }

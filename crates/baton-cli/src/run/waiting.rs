@@ -6,7 +6,8 @@ use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use baton_lock::{Attempt, Cancel, Error, Held, HeldShared, Lock, Observation, clock};
+use baton_lock::store::{OnBusy, StoredLock};
+use baton_lock::{Attempt, Cancel, Error, Held, HeldShared, Observation, clock};
 
 use crate::args::WaitingArgs;
 use crate::failure::Failure;
@@ -67,44 +68,39 @@ impl<H> Answer<H> {
     }
 }
 
-/// Whether a lock that is busy is given up.
-type OnBusy<'a> = &'a mut dyn FnMut(&Observation) -> ControlFlow<()>;
-
 /// Acquires a lock within the limit, and says whom it waits for.
-pub(crate) fn acquire(lock: &Lock, limit: Limit, notices: Notices) -> Result<Answer, Failure> {
+pub(crate) fn acquire(lock: &dyn StoredLock, limit: Limit, notices: Notices) -> Result<Answer, Failure> {
     acquire_unless(lock, limit, notices, None)
 }
 
 /// The same, given up if that happens: then it has timed out.
 pub(crate) fn acquire_unless(
-    lock: &Lock,
+    lock: &dyn StoredLock,
     limit: Limit,
     notices: Notices,
     cancel: Option<&Cancel>,
 ) -> Result<Answer, Failure> {
-    ask(lock, limit, notices, |on_busy| match (limit, cancel) {
-        (Limit::Now, _) => lock.try_lock(),
-        (limit, None) => lock.lock_with(limit.deadline(), on_busy),
-        (limit, Some(cancel)) => lock.lock_cancellable_with(limit.deadline(), cancel, on_busy),
+    ask(lock, limit, notices, |on_busy| match limit {
+        Limit::Now => lock.try_lock(),
+        limit => lock.lock_with(limit.deadline(), cancel, on_busy),
     })
 }
 
 /// The same, along with others who share the lock.
 pub(super) fn share_unless(
-    lock: &Lock,
+    lock: &dyn StoredLock,
     limit: Limit,
     notices: Notices,
     cancel: Option<&Cancel>,
 ) -> Result<Answer<HeldShared>, Failure> {
-    ask(lock, limit, notices, |on_busy| match (limit, cancel) {
-        (Limit::Now, _) => lock.try_lock_shared(),
-        (limit, None) => lock.lock_shared_with(limit.deadline(), on_busy),
-        (limit, Some(cancel)) => lock.lock_shared_cancellable_with(limit.deadline(), cancel, on_busy),
+    ask(lock, limit, notices, |on_busy| match limit {
+        Limit::Now => lock.try_lock_shared(),
+        limit => lock.lock_shared_with(limit.deadline(), cancel, on_busy),
     })
 }
 
 fn ask<H>(
-    lock: &Lock,
+    lock: &dyn StoredLock,
     limit: Limit,
     notices: Notices,
     acquire: impl FnOnce(OnBusy<'_>) -> Result<Attempt<H>, Error>,
@@ -120,8 +116,7 @@ fn ask<H>(
             return ControlFlow::Continue(());
         }
         let place = seen.place_in_words();
-        // The record names who acquired it; the process table also knows who has it now.
-        let seen = lock.observe().ok().filter(|seen| !seen.is_obtainable()).unwrap_or_else(|| seen.clone());
+        let seen = whose(lock, seen);
         notices.say(&format!("waiting: {}{place}", seen.reason()), None);
         ticker = Some(Ticker::start(notices));
         ControlFlow::Continue(())
@@ -134,8 +129,7 @@ fn ask<H>(
         (Attempt::Held(held), _) => Answer::Held(held),
         (Attempt::Busy(seen), Some(pid)) => Answer::HeldByOwnAncestor(seen, pid),
         (Attempt::Busy(seen), None) => {
-            // Free by now is no answer to who was in the way.
-            let seen = lock.observe().ok().filter(|now| !now.is_obtainable()).map_or(seen, Box::new);
+            let seen = Box::new(whose(lock, &seen));
             if limit == Limit::Now {
                 lock.held_by_own_ancestor()
                     .map_or(Answer::Busy(seen.clone()), |pid| Answer::HeldByOwnAncestor(seen, pid))
@@ -144,6 +138,13 @@ fn ask<H>(
             }
         }
     })
+}
+
+/// Whose a lock is that was found busy: the record names who acquired it, the process table also knows who has it now.
+fn whose(lock: &dyn StoredLock, seen: &Observation) -> Observation {
+    // Free by now is no answer to who was in the way.
+    let now = lock.observe_holder(seen).ok().filter(|now| !now.is_obtainable());
+    now.unwrap_or_else(|| seen.clone())
 }
 
 /// Says that a lock is busy, and what to do; `after` is how long it was waited for.

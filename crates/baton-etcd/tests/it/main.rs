@@ -4,4 +4,6 @@ mod breaking;
 mod contender;
 mod holding;
 mod outages;
-mod servers;
+mod sessions;
+
+use baton_itest::etcd as servers;

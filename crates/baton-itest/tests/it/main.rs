@@ -57,6 +57,7 @@ mod shared;
 mod shared_among_others;
 mod shared_under_kills;
 mod stopped_in_mid_acquire;
+mod stores;
 mod strangers_in_flock_naming;
 mod swapped_while_judged;
 mod taken_back;

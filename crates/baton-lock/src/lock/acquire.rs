@@ -366,9 +366,7 @@ pub(crate) fn record_by(
     let mut record = Record {
         pid: myself.pid,
         started_at: Some(clock::format(clock::now())),
-        command: command.or_else(|| {
-            identity::own_command().map(|command| record::limited(&command, record::MAX_COMMAND))
-        }),
+        command: command.or_else(identity::own_command),
         baton: Some(Details {
             version: record::VERSION,
             token,

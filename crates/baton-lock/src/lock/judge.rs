@@ -279,7 +279,9 @@ fn verdict_while_others_judge(
 
 /// The record of a living holder, for the message.
 pub(crate) fn held_record(handle: &Handle) -> Option<Box<Record>> {
-    match record::classify(&sys::read_start(handle, record::MAX_READ).ok()?) {
+    // It has had its name, and so was whole, before it could be opened.
+    let bytes = sys::read_start_until(handle, record::MAX_READ, |text| text.ends_with(record::END)).ok()?;
+    match record::classify(&bytes) {
         Content::Baton(record) => Some(Box::new(record)),
         _ => None,
     }

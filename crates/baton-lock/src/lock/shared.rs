@@ -28,10 +28,9 @@ use super::publish::{Found, Publication};
 use super::sharing;
 use super::wait::{self, Attempt, Limit, OnBusy};
 use crate::diagnosis::Observation;
-use crate::error::{Error, ErrorKind};
-use crate::escape;
+use crate::error::Error;
 use crate::record::Record;
-use crate::store::End;
+use crate::store::{End, no_sharing};
 
 /// A lock that is held along with others who share it: no writer holds it meanwhile.
 ///
@@ -108,8 +107,8 @@ impl HeldShared {
         self.hold.holding().path()
     }
 
-    /// Which of the lock's two files has that path.
-    pub fn naming(&self) -> Naming {
+    /// Which of the lock's two files has that path, where there are files.
+    pub fn naming(&self) -> Option<Naming> {
         self.hold.holding().naming()
     }
 
@@ -210,16 +209,6 @@ impl Hold {
         let listed = sharing::list(&setup, &parts.directory, &parts.guard, &parts.record);
         parts.share = Some(Share { group, listed });
         Ok(())
-    }
-}
-
-/// In a store that is no directory.
-fn no_sharing(path: &Path) -> Error {
-    Error::Store {
-        kind: ErrorKind::Unsupported,
-        message: format!("{} is kept where locks can\'t be shared", escape::path(path)),
-        hint: Some("share a lock that is kept in files".to_owned()),
-        source: None,
     }
 }
 

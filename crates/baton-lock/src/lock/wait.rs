@@ -277,9 +277,7 @@ impl Contender {
         let is_foreign = self.setup.naming == Naming::Flock && state == State::Acquiring && record.is_none();
         let state = if is_foreign { State::ForeignFlock } else { state };
         let mut observation = Observation::of(&self.setup, state, record.map(|record| *record));
-        if observation.record.as_ref().is_some_and(Record::is_shared) {
-            observation.readers = observe::readers(&self.setup);
-        }
+        observation.readers = observe::readers_of(&self.setup, observation.record.as_ref());
         match &self.place {
             Standpoint::None => {}
             Standpoint::Ticket(ticket) => observation.place = Some(ticket.place()),
@@ -318,6 +316,14 @@ pub(crate) fn acquire(
     cancel: Option<&Cancel>,
     mut on_busy: Option<OnBusy<'_>>,
 ) -> Result<Attempt<Hold>, Error> {
+    if limit == Limit::Now
+        && claim == Claim::Exclusive
+        && let Some(record) = observe::held_by_its_record(setup)?
+    {
+        let mut observation = Observation::of(setup, State::Held, Some(record));
+        observation.readers = observe::readers_of(setup, observation.record.as_ref());
+        return Ok(Attempt::Busy(Box::new(observation)));
+    }
     let is_endless = limit == Limit::Never && cancel.is_none();
     let sleep = if is_endless { Sleep::InCall } else { Sleep::ByDescriptors };
     let mut contender = Contender::new(setup, claim, sleep);

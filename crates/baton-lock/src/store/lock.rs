@@ -6,8 +6,9 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::diagnosis::Observation;
-use crate::error::Error;
-use crate::lock::{Attempt, Broken, Cancel, Ending, Identity, Lock, Naming, Pruned, Pruning};
+use crate::error::{Error, ErrorKind};
+use crate::escape;
+use crate::lock::{Attempt, Broken, Cancel, Ending, HeldShared, Identity, Lock, Naming, Pruned, Pruning};
 use crate::processes::Process;
 
 /// What is called once, when a lock is found busy; whether it is given up then.
@@ -36,6 +37,38 @@ pub trait StoredLock: Debug + Send + Sync {
         cancel: Option<&Cancel>,
         on_busy: OnBusy<'_>,
     ) -> Result<Attempt, Error>;
+
+    /// As [`Lock::try_lock_shared`].
+    ///
+    /// # Errors
+    ///
+    /// As [`try_lock`](Self::try_lock); also where locks can't be shared.
+    fn try_lock_shared(&self) -> Result<Attempt<HeldShared>, Error> {
+        Err(no_sharing(self.path()))
+    }
+
+    /// As [`Lock::lock_shared_cancellable_with`], where `cancel` may be missing.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_lock_shared`](Self::try_lock_shared).
+    fn lock_shared_with(
+        &self,
+        _deadline: Option<Instant>,
+        _cancel: Option<&Cancel>,
+        _on_busy: OnBusy<'_>,
+    ) -> Result<Attempt<HeldShared>, Error> {
+        Err(no_sharing(self.path()))
+    }
+
+    /// As [`Lock::observe_holder`].
+    ///
+    /// # Errors
+    ///
+    /// As [`observe`](Self::observe).
+    fn observe_holder(&self, _seen: &Observation) -> Result<Observation, Error> {
+        self.observe()
+    }
 
     /// Says what state the lock is in, disturbing nobody.
     ///
@@ -85,9 +118,28 @@ pub trait StoredLock: Debug + Send + Sync {
     /// As [`try_lock`](Self::try_lock); also where nothing is ever left to be pruned.
     fn prune(&self, unused: Duration, pruning: Pruning) -> Result<Pruned, Error>;
 
-    /// Which of the lock's two files has its path, where there are files.
-    fn naming(&self) -> Naming {
-        Naming::default()
+    /// The same with less effort, cheap enough to be repeated for many; see [`Lock::glance`].
+    ///
+    /// # Errors
+    ///
+    /// As [`observe`](Self::observe).
+    fn glance(&self) -> Result<Observation, Error> {
+        self.observe()
+    }
+
+    /// Which of the lock's two files has its path; `None` where there are no files.
+    fn naming(&self) -> Option<Naming> {
+        None
+    }
+}
+
+/// In a store where readers and writers are not told apart.
+pub(crate) fn no_sharing(path: &Path) -> Error {
+    Error::Store {
+        kind: ErrorKind::Unsupported,
+        message: format!("{} is kept where locks can't be shared", escape::path(path)),
+        hint: Some("share a lock that is kept in files".to_owned()),
+        source: None,
     }
 }
 
@@ -110,6 +162,26 @@ impl StoredLock for Lock {
             None => self.lock_with(deadline, on_busy),
             Some(cancel) => self.lock_cancellable_with(deadline, cancel, on_busy),
         }
+    }
+
+    fn try_lock_shared(&self) -> Result<Attempt<HeldShared>, Error> {
+        self.try_lock_shared()
+    }
+
+    fn lock_shared_with(
+        &self,
+        deadline: Option<Instant>,
+        cancel: Option<&Cancel>,
+        on_busy: OnBusy<'_>,
+    ) -> Result<Attempt<HeldShared>, Error> {
+        match cancel {
+            None => self.lock_shared_with(deadline, on_busy),
+            Some(cancel) => self.lock_shared_cancellable_with(deadline, cancel, on_busy),
+        }
+    }
+
+    fn observe_holder(&self, seen: &Observation) -> Result<Observation, Error> {
+        self.observe_holder(seen)
     }
 
     fn observe(&self) -> Result<Observation, Error> {
@@ -145,7 +217,11 @@ impl StoredLock for Lock {
         self.prune(unused, pruning)
     }
 
-    fn naming(&self) -> Naming {
-        self.naming()
+    fn glance(&self) -> Result<Observation, Error> {
+        self.glance()
+    }
+
+    fn naming(&self) -> Option<Naming> {
+        Some(self.naming())
     }
 }

@@ -2,8 +2,9 @@
 
 use std::ffi::{OsStr, OsString};
 use std::io;
+use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::os::unix::ffi::OsStringExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
@@ -11,7 +12,7 @@ use std::time::Duration;
 
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec};
 use rustix::fs::inotify::{self, WatchFlags};
-use rustix::fs::{AtFlags, CWD, FileType, FlockOperation, Mode, OFlags, RenameFlags};
+use rustix::fs::{AtFlags, CWD, FileType, FlockOperation, Mode, OFlags, RawDir, RenameFlags};
 use rustix::process::{Pid, PidfdFlags};
 use rustix::time::{ClockId, Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags};
 
@@ -405,11 +406,20 @@ pub(super) fn names_in_path(path: &Path) -> Result<Vec<OsString>> {
     list(&readable, &|_| true)
 }
 
+/// Read from the descriptor itself: rustix's `Dir`, and `readdir` too, would open the directory a second time.
 fn list(readable: &Handle, is_wanted: &dyn Fn(&OsStr) -> bool) -> Result<Vec<OsString>> {
-    rustix::fs::Dir::read_from(readable)?
-        .map(|entry| entry.map(|entry| OsString::from_vec(entry.file_name().to_bytes().to_vec())))
-        .filter(|name| !matches!(name, Ok(name) if name == "." || name == ".." || !is_wanted(name)))
-        .collect()
+    // Some hundred names at once; each has 255 bytes at most.
+    let mut buffer = [MaybeUninit::<u8>::uninit(); 8192];
+    let mut names = Vec::new();
+    let mut entries = RawDir::new(readable, &mut buffer);
+    while let Some(entry) = entries.next() {
+        let entry = entry?;
+        let name = OsStr::from_bytes(entry.file_name().to_bytes());
+        if name != "." && name != ".." && is_wanted(name) {
+            names.push(name.to_owned());
+        }
+    }
+    Ok(names)
 }
 
 pub(super) fn pause(time: Duration) {
@@ -426,7 +436,7 @@ pub(super) fn probe_process(pid: i32) -> Signalled {
     }
 }
 
-pub(super) fn read_path(path: &Path, limit: usize) -> Result<Vec<u8>> {
+pub(super) fn read_path(path: &Path, limit: usize, is_whole: &dyn Fn(&[u8]) -> bool) -> Result<Vec<u8>> {
     let file = rustix::fs::openat(
         CWD,
         path,
@@ -434,7 +444,7 @@ pub(super) fn read_path(path: &Path, limit: usize) -> Result<Vec<u8>> {
         Mode::empty(),
     )?;
     // Files under /proc may come in pieces and know no offset that could be trusted: read on until the end.
-    super::read_up_to(limit, |buffer, _| rustix::io::read(&file, buffer))
+    super::read_up_to(limit, is_whole, |buffer, _| rustix::io::read(&file, buffer))
 }
 
 pub(super) fn link_target(path: &Path) -> Result<OsString> {
@@ -509,7 +519,7 @@ pub(crate) fn unblock_signals_at_exec(command: &mut Command) {
     // the closure's own, and initialised by `sigemptyset` before it is used.
     unsafe {
         command.pre_exec(|| {
-            let mut none = std::mem::MaybeUninit::uninit();
+            let mut none = MaybeUninit::uninit();
             if libc::sigemptyset(none.as_mut_ptr()) == -1
                 || libc::sigprocmask(libc::SIG_SETMASK, none.as_ptr(), std::ptr::null_mut()) == -1
             {
@@ -518,4 +528,15 @@ pub(crate) fn unblock_signals_at_exec(command: &mut Command) {
             Ok(())
         });
     }
+}
+
+/// `sigaction`, asking only. A number that is no signal's is ignored by nobody.
+pub(crate) fn is_ignored(signal: i32) -> bool {
+    let mut action = MaybeUninit::<libc::sigaction>::uninit();
+    // SAFETY: without a new action nothing is changed; the old one is written to `action`, which lives until the call is back.
+    if unsafe { libc::sigaction(signal, std::ptr::null(), action.as_mut_ptr()) } == -1 {
+        return false;
+    }
+    // SAFETY: the call has succeeded, and so has written it.
+    unsafe { action.assume_init() }.sa_sigaction == libc::SIG_IGN
 }
