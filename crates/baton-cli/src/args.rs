@@ -94,16 +94,11 @@ impl Args {
 /// `None` leaves it to those who can say what is wrong.
 fn run_alone(words: &[OsString]) -> Option<Args> {
     let words = words.get(1..).filter(|words| words.first().is_some_and(|verb| verb == "run"))?;
-    if let Some(args) = run_plainly(words) {
-        return Some(Args { verb: Verb::Run(args) });
-    }
-    let command = RunArgs::augment_args(clap::Command::new("run"));
-    let mut matches = command.try_get_matches_from(words).ok()?;
-    Some(Args {
-        store: None,
-        lease: None,
-        verb: Verb::Run(RunArgs::from_arg_matches_mut(&mut matches).ok()?),
-    })
+    let args = run_plainly(words).or_else(|| {
+        let command = RunArgs::augment_args(clap::Command::new("run"));
+        RunArgs::from_arg_matches_mut(&mut command.try_get_matches_from(words).ok()?).ok()
+    })?;
+    Some(Args { store: None, lease: None, verb: Verb::Run(args) })
 }
 
 /// `run LOCK -- CMD…` without any option, which needs no parser: that one takes as long as the lock.

@@ -195,6 +195,26 @@ impl Cluster {
         }
     }
 
+    /// All that was ever put under a key, until a line of it is `last`.
+    ///
+    /// # Panics
+    ///
+    /// When `etcdctl` can't be run.
+    pub fn watch_until(&self, key: &str, last: &str) -> String {
+        let endpoint = format!("--endpoints={}", self.endpoint(0));
+        let mut watch = Command::new("etcdctl")
+            .args([&endpoint, "watch", key, "--rev=1"])
+            .env("ETCDCTL_API", "3")
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("etcdctl ran");
+        let lines = BufReader::new(watch.stdout.take().expect("piped")).lines().map_while(Result::ok);
+        let history: Vec<String> = lines.take_while(|line| line != last).collect();
+        watch.kill().expect("killed");
+        watch.wait().expect("ended");
+        history.join("\n")
+    }
+
     /// What `etcdctl` answers, asked of the first member.
     ///
     /// # Panics

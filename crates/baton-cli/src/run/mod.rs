@@ -32,7 +32,7 @@ use crate::notice::Notices;
 use crate::{exit, lock_argument, notice};
 use report::{Became, Report, Story};
 use several::{Claim, Several};
-use waiting::{Answer, Limit};
+use waiting::{Answer, Limit, Look};
 
 /// Runs the command; gives back the exit code.
 pub fn run(args: &RunArgs, store: &dyn Store) -> u8 {
@@ -76,17 +76,15 @@ fn perform(args: &RunArgs, store: &dyn Store, story: &mut Story) -> Result<u8, F
     let locks = args.locks.iter().map(open).collect::<Result<Vec<_>, _>>()?;
     story.about(&locks);
     let notices = Notices::unless(args.waiting.quiet);
+    let look = if args.report.is_some() { Look::Everybody } else { Look::Holder };
     let started = Instant::now();
     let claim = if args.shared { Claim::Shared } else { Claim::Alone };
-    let answer = several::acquire(locks, claim, Limit::of(&args.waiting), notices)?;
+    let answer = several::acquire(locks, claim, Limit::of(&args.waiting), notices, look)?;
     story.waited = started.elapsed();
     let busy_code = args.waiting.busy_code.unwrap_or(exit::BUSY);
     let mut busy = |became, seen: &Observation| {
         story.became = became;
-        // Who all has it is read for programs alone: it takes the whole process table.
-        let lock = locks.iter().find(|lock| args.report.is_some() && lock.path() == seen.path);
-        let all = lock.and_then(|lock| lock.observe().ok()).filter(|all| !all.is_obtainable());
-        story.holder(all.as_ref().unwrap_or(seen));
+        story.holder(seen);
         busy_code
     };
     match answer {

@@ -13,7 +13,7 @@ use nix::sys::signal::Signal;
 
 use super::hold::Hold;
 use super::signals::Caught;
-use super::waiting::{self, Answer, Limit};
+use super::waiting::{self, Answer, Limit, Look};
 use crate::exit;
 use crate::failure::Failure;
 use crate::notice::Notices;
@@ -61,6 +61,7 @@ pub(super) fn acquire(
     claim: Claim,
     limit: Limit,
     notices: Notices,
+    look: Look,
 ) -> Result<Several, Failure> {
     let order = order(&locks)?;
     let mut held: Vec<(usize, Hold)> = Vec::new();
@@ -70,7 +71,7 @@ pub(super) fn acquire(
             caught = Some(catch()?);
         }
         let cancel = caught.as_ref().map(|(_, cancel)| cancel);
-        match acquire_one(&*locks[index], claim, limit, notices, cancel) {
+        match acquire_one(&*locks[index], claim, (limit, look), notices, cancel) {
             Ok(Answer::Held(one)) => held.push((index, one)),
             other => {
                 held.into_iter().rev().for_each(|(_, held)| held.undo());
@@ -89,16 +90,16 @@ pub(super) fn acquire(
 fn acquire_one(
     lock: &dyn StoredLock,
     claim: Claim,
-    limit: Limit,
+    (limit, look): (Limit, Look),
     notices: Notices,
     cancel: Option<&Cancel>,
 ) -> Result<Answer<Hold>, Failure> {
     match claim {
         Claim::Alone => {
-            waiting::acquire_unless(lock, limit, notices, cancel).map(|answer| answer.map(Hold::Alone))
+            waiting::acquire_unless(lock, limit, notices, look, cancel).map(|answer| answer.map(Hold::Alone))
         }
         Claim::Shared => {
-            waiting::share_unless(lock, limit, notices, cancel).map(|answer| answer.map(Hold::Shared))
+            waiting::share_unless(lock, limit, notices, look, cancel).map(|answer| answer.map(Hold::Shared))
         }
     }
 }

@@ -45,6 +45,15 @@ impl Limit {
     }
 }
 
+/// Who is looked for where a lock is busy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Look {
+    /// Whoever a message names.
+    Holder,
+    /// All who have it, and who waits: for programs, since it takes the whole process table.
+    Everybody,
+}
+
 /// What came of asking for a lock.
 #[derive(Debug)]
 pub(crate) enum Answer<H = Held> {
@@ -70,7 +79,7 @@ impl<H> Answer<H> {
 
 /// Acquires a lock within the limit, and says whom it waits for.
 pub(crate) fn acquire(lock: &dyn StoredLock, limit: Limit, notices: Notices) -> Result<Answer, Failure> {
-    acquire_unless(lock, limit, notices, None)
+    acquire_unless(lock, limit, notices, Look::Holder, None)
 }
 
 /// The same, given up if that happens: then it has timed out.
@@ -78,9 +87,10 @@ pub(crate) fn acquire_unless(
     lock: &dyn StoredLock,
     limit: Limit,
     notices: Notices,
+    look: Look,
     cancel: Option<&Cancel>,
 ) -> Result<Answer, Failure> {
-    ask(lock, limit, notices, |on_busy| match limit {
+    ask(lock, limit, notices, look, |on_busy| match limit {
         Limit::Now => lock.try_lock(),
         limit => lock.lock_with(limit.deadline(), cancel, on_busy),
     })
@@ -91,9 +101,10 @@ pub(super) fn share_unless(
     lock: &dyn StoredLock,
     limit: Limit,
     notices: Notices,
+    look: Look,
     cancel: Option<&Cancel>,
 ) -> Result<Answer<HeldShared>, Failure> {
-    ask(lock, limit, notices, |on_busy| match limit {
+    ask(lock, limit, notices, look, |on_busy| match limit {
         Limit::Now => lock.try_lock_shared(),
         limit => lock.lock_shared_with(limit.deadline(), cancel, on_busy),
     })
@@ -103,6 +114,7 @@ fn ask<H>(
     lock: &dyn StoredLock,
     limit: Limit,
     notices: Notices,
+    look: Look,
     acquire: impl FnOnce(OnBusy<'_>) -> Result<Attempt<H>, Error>,
 ) -> Result<Answer<H>, Failure> {
     let mut ticker = None;
@@ -116,7 +128,7 @@ fn ask<H>(
             return ControlFlow::Continue(());
         }
         let place = seen.place_in_words();
-        let seen = whose(lock, seen);
+        let seen = whose(lock, seen, look);
         notices.say(&format!("waiting: {}{place}", seen.reason()), None);
         ticker = Some(Ticker::start(notices));
         ControlFlow::Continue(())
@@ -129,7 +141,7 @@ fn ask<H>(
         (Attempt::Held(held), _) => Answer::Held(held),
         (Attempt::Busy(seen), Some(pid)) => Answer::HeldByOwnAncestor(seen, pid),
         (Attempt::Busy(seen), None) => {
-            let seen = Box::new(whose(lock, &seen));
+            let seen = Box::new(whose(lock, &seen, look));
             if limit == Limit::Now {
                 lock.held_by_own_ancestor()
                     .map_or(Answer::Busy(seen.clone()), |pid| Answer::HeldByOwnAncestor(seen, pid))
@@ -141,10 +153,13 @@ fn ask<H>(
 }
 
 /// Whose a lock is that was found busy: the record names who acquired it, the process table also knows who has it now.
-fn whose(lock: &dyn StoredLock, seen: &Observation) -> Observation {
+fn whose(lock: &dyn StoredLock, seen: &Observation, look: Look) -> Observation {
+    let now = match look {
+        Look::Holder => lock.observe_holder(seen),
+        Look::Everybody => lock.observe(),
+    };
     // Free by now is no answer to who was in the way.
-    let now = lock.observe_holder(seen).ok().filter(|now| !now.is_obtainable());
-    now.unwrap_or_else(|| seen.clone())
+    now.ok().filter(|now| !now.is_obtainable()).unwrap_or_else(|| seen.clone())
 }
 
 /// Says that a lock is busy, and what to do; `after` is how long it was waited for.

@@ -3,7 +3,10 @@
 mod breaking;
 mod contender;
 mod holding;
+mod identity;
 mod outages;
+mod racing;
 mod sessions;
+mod waiting;
 
 use baton_itest::etcd as servers;

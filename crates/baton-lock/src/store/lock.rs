@@ -61,15 +61,6 @@ pub trait StoredLock: Debug + Send + Sync {
         Err(no_sharing(self.path()))
     }
 
-    /// As [`Lock::observe_holder`].
-    ///
-    /// # Errors
-    ///
-    /// As [`observe`](Self::observe).
-    fn observe_holder(&self, _seen: &Observation) -> Result<Observation, Error> {
-        self.observe()
-    }
-
     /// Says what state the lock is in, disturbing nobody.
     ///
     /// # Errors
@@ -127,6 +118,15 @@ pub trait StoredLock: Debug + Send + Sync {
         self.observe()
     }
 
+    /// Looks again at a lock that was found busy, to say whose it is, with as little effort as that takes; see [`Lock::observe_holder`].
+    ///
+    /// # Errors
+    ///
+    /// As [`observe`](Self::observe).
+    fn observe_holder(&self, _seen: &Observation) -> Result<Observation, Error> {
+        self.observe()
+    }
+
     /// Which of the lock's two files has its path; `None` where there are no files.
     fn naming(&self) -> Option<Naming> {
         None
@@ -180,12 +180,12 @@ impl StoredLock for Lock {
         }
     }
 
-    fn observe_holder(&self, seen: &Observation) -> Result<Observation, Error> {
-        self.observe_holder(seen)
-    }
-
     fn observe(&self) -> Result<Observation, Error> {
         self.observe()
+    }
+
+    fn observe_holder(&self, seen: &Observation) -> Result<Observation, Error> {
+        self.observe_holder(seen)
     }
 
     fn wait_until_free(
