@@ -15,7 +15,7 @@
 //!
 //! Several readers can publish at the same time, each with its share of the guard. Who gets its record named has founded the group, and the
 //! others join it. But the guard remembers the last token, and two who write it could leave the smaller one. So byte 0 of the guard, the
-//! *press*, is locked from reading the last token until the record is published:
+//! *press*, is locked before step 4 comes to its last verdict, and until the record is published:
 //!
 //! 1. R1 reads 5, R2 reads 5. R2 makes 7 of it by its clock, R1 made 6 before. R2 writes 7, publishes, releases. R1 writes 6.
 //! 2. The clock is set back. The next writer makes 7 of 6. *With the press R1 reads 7, or writes before R2 reads.*
@@ -26,7 +26,7 @@ use std::sync::Arc;
 
 use super::acquire::{self, Approach, At, Busy, JUDGEMENT_PAUSE, JUDGEMENTS, Locked, Round, Turn};
 use super::directory::Directory;
-use super::group;
+use super::group::{self, Group};
 use super::guard::Guard;
 use super::handle::Setup;
 use super::held::{Hold, Outcome, Parts, Share};
@@ -117,7 +117,7 @@ fn inside(approach: Approach, setup: &Arc<Setup>) -> Result<Round, Error> {
         }
         match reader.look()? {
             Looked::Got(got) => return reader.conclude(*got),
-            Looked::Again => {}
+            Looked::Again | Looked::Free => {}
             Looked::Pressed => return Ok(reader.busy_press()),
             Looked::Busy(theirs, named) => {
                 (state, record) = (theirs, named);
@@ -140,6 +140,8 @@ struct Reader<'a> {
 enum Looked {
     Got(Box<Got>),
     Again,
+    /// A record can be published.
+    Free,
     /// Another reader has the press.
     Pressed,
     Busy(State, Option<Box<Record>>),
@@ -160,29 +162,51 @@ impl Reader<'_> {
         Desk { rules: Rules { claim: Claim::Shared, ..desk.rules }, ..desk }
     }
 
+    /// Step 4, and once more with the press where a record can be published: others may have done so meanwhile.
     fn look(&self) -> Result<Looked, Error> {
-        let departed =
-            match acquire::judge_record(self.setup, &self.directory, self.guard.get(), Claim::Shared)? {
-                Verdict::Busy(state, record) => return Ok(Looked::Busy(state, record)),
-                Verdict::Changed => return Ok(Looked::Again),
-                Verdict::Group(group, record) => {
-                    let joined = group.join(&self.directory, &self.setup.names.record)?;
-                    return Ok(joined
-                        .map_or(Looked::Again, |born| Looked::Got(Box::new(Got::joined(born, *record)))));
-                }
-                Verdict::OutOfReach { reason, token } => {
-                    let token = token::next(self.last_token()?.max(token));
-                    return Ok(Looked::Got(Box::new(self.recordless(reason, token))));
-                }
-                Verdict::Absent => None,
-                Verdict::Departed(departed) => Some(departed),
-            };
-        let Some(press) = Press::take(self.setup, &self.directory, self.guard.get())? else {
-            return Ok(Looked::Pressed);
+        let looked = self.look_with(None)?;
+        if !matches!(looked, Looked::Free) {
+            return Ok(looked);
+        }
+        match Press::take(self.setup, &self.directory, self.guard.get())? {
+            Some(press) => self.look_with(Some(&press)),
+            None => Ok(Looked::Pressed),
+        }
+    }
+
+    fn look_with(&self, press: Option<&Press<'_>>) -> Result<Looked, Error> {
+        let verdict = acquire::judge_record(self.setup, &self.directory, self.guard.get(), Claim::Shared)?;
+        let departed = match verdict {
+            Verdict::Busy(state, record) => return Ok(Looked::Busy(state, record)),
+            Verdict::Changed => return Ok(Looked::Again),
+            Verdict::Group(group, record) => return self.join(group, *record),
+            Verdict::OutOfReach { reason, token } => {
+                let token = token::next(self.last_token()?.max(token));
+                return Ok(Looked::Got(Box::new(self.recordless(reason, token))));
+            }
+            Verdict::Absent => None,
+            Verdict::Departed(departed) => Some(departed),
         };
-        let published = self.publish(departed.as_deref());
-        drop(press);
-        published
+        if press.is_none() { Ok(Looked::Free) } else { self.publish(departed.as_deref()) }
+    }
+
+    /// Joins a group, unless our guard knows of a later token than the group's:
+    ///
+    /// 1. R has taken a token, 6, and is stopped. Somebody deletes its guard. W creates another, is given 7, holds, and releases.
+    /// 2. R publishes its group, with 6, and is about to find its guard gone. R2, with W's guard, joins it just then.
+    ///
+    /// Only then: what is written to the guard under the press is published before that is given back.
+    fn join(&self, group: Group, record: Record) -> Result<Looked, Error> {
+        let guard = self.guard.get();
+        let known = match self.setup.naming {
+            Naming::Record => token::stored(guard, &self.directory, &self.setup.names)?,
+            Naming::Flock => 0,
+        };
+        if record.token().unwrap_or(0) < known {
+            return Ok(Looked::Again);
+        }
+        let joined = group.join(&self.directory, &self.setup.names.record)?;
+        Ok(joined.map_or(Looked::Again, |born| Looked::Got(Box::new(Got::joined(born, record)))))
     }
 
     fn last_token(&self) -> Result<u64, Error> {

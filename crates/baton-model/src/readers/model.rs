@@ -40,13 +40,13 @@ impl Model for Setting {
     fn actions(&self, state: &State, actions: &mut Vec<Action>) {
         for (who, actor) in (0..).zip(&state.actors) {
             let is_idle = actor.at == At::Idle;
-            if (!is_idle || state.comings > 0) && !is_blocked(self, state, actor) {
+            if (!is_idle || state.comings > 0) && !is_blocked(*self, state, actor) {
                 actions.push(Action::Step(who));
             }
             if !is_idle && state.crashes > 0 {
                 actions.push(Action::Crash(who));
             }
-            if actor.at == At::LeaveByte1 && is_blocked(self, state, actor) {
+            if actor.at == At::LeaveByte1 && is_blocked(*self, state, actor) {
                 actions.push(Action::Hurry(who));
             }
         }
@@ -98,13 +98,13 @@ impl Model for Setting {
                 !are_gone || is_disturbed || state.record.is_none()
             }),
         ];
-        properties.extend(vacuity(self));
+        properties.extend(vacuity(*self));
         properties
     }
 }
 
 /// What waits for somebody else.
-fn is_blocked(setting: &Setting, state: &State, actor: &Actor) -> bool {
+fn is_blocked(setting: Setting, state: &State, actor: &Actor) -> bool {
     let own = actor.own.map(|own| state.records[usize::from(own)]);
     let guard = actor.guard.map(|guard| state.guards[usize::from(guard)]);
     match actor.at {
@@ -123,7 +123,7 @@ fn is_left_by_readers(state: &State) -> bool {
 }
 
 /// What has to be seen, so that nothing above is true only because nothing happens.
-fn vacuity(setting: &Setting) -> Vec<Property<Setting>> {
+fn vacuity(setting: Setting) -> Vec<Property<Setting>> {
     let mut seen = vec![Property::sometimes("two share it", |_, state: &State| {
         state.actors.iter().filter(|who| who.holds && who.shares).count() > 1
     })];

@@ -154,6 +154,9 @@ pub struct Actor {
     pub holds: bool,
     /// It gives up: what it has is undone.
     pub takes_back: bool,
+    pub has_press: bool,
+    /// Its token was not larger than all that were held by when it published.
+    pub is_low: bool,
     /// What it replaced.
     pub replaced: Content,
 }

@@ -61,7 +61,9 @@ fn there(state: &State) -> String {
         };
         format!("#{index} {content}, {}", locked(state, record.holder))
     });
-    let holders = (0..).zip(&state.actors).filter(|(_, who)| who.holds);
-    let holders: String = holders.map(|(who, _)| format!("; {} HOLDS", name(state, who))).collect();
-    format!("guard {guard}; record {record}{holders}")
+    let mut text = format!("guard {guard}; record {record}");
+    for (who, _) in (0..).zip(&state.actors).filter(|(_, who)| who.holds) {
+        write!(text, "; {} HOLDS", name(state, who)).expect("a string takes everything");
+    }
+    text
 }

@@ -71,14 +71,13 @@ impl Turn<'_> {
             At::Idle => self.open_guard(),
             At::LockGuard => self.lock_guard(),
             At::LookAtGuard if self.state.guard == self.i().guard => self.go(At::OpenRecord),
-            At::LookAtGuard => self.refused(),
             At::OpenRecord => self.open_record(),
             At::TakeByte1 => self.take_byte_1(),
             At::AskByte0 => self.ask_byte_0(),
             At::Join => self.join(),
             At::LookAtJoined => self.look_at_joined(),
             At::LookAtRecord if self.state.record == self.i().found => self.judged(),
-            At::LookAtRecord => self.refused(),
+            At::LookAtGuard | At::LookAtRecord => self.refused(),
             At::Press => self.press(),
             At::ReadToken => self.read_token(),
             At::WriteToken => self.write_token(),
@@ -174,14 +173,17 @@ impl Turn<'_> {
         if self.is(Mutation::GuardOnly) {
             self.own().holder.unlock(who);
         }
+        let known = self.state.guards[self.guard()].token;
         let is_named = self.state.record == self.i().own;
         let Content::Group { token, unrepaired } = self.own().content else { unreachable!("it was asked") };
-        if is_named {
+        // One of readers who have another guard, which was deleted, and who will find that out.
+        let is_old = token < known && !self.is(Mutation::OldJoined);
+        if is_named && !is_old {
             self.found().judge = None;
             self.me().found = None;
             self.me().token = token;
             self.told(unrepaired);
-            self.go(At::LookAtGuardAgain);
+            self.go(if self.i().has_press { At::Unpress } else { At::LookAtGuardAgain });
         } else {
             self.own().holder.unlock(who);
             self.me().own = None;
@@ -191,8 +193,14 @@ impl Turn<'_> {
 
     /// Step 4 has come to *absent* or *departed*.
     fn judged(&mut self) {
-        let has_press = self.i().shares && !self.is(Mutation::NoPress);
-        self.go(if has_press { At::Press } else { At::ReadToken });
+        if !self.i().shares || self.i().has_press || self.is(Mutation::NoPress) {
+            return self.go(At::ReadToken);
+        }
+        if self.i().found.is_some() {
+            self.found().judge = None;
+            self.me().found = None;
+        }
+        self.go(At::Press);
     }
 
     fn press(&mut self) {
@@ -201,7 +209,9 @@ impl Turn<'_> {
             return self.refused();
         }
         self.state.guards[guard].press = Some(who);
-        self.go(At::ReadToken);
+        self.me().has_press = true;
+        // Somebody may have published meanwhile.
+        self.go(At::OpenRecord);
     }
 
     fn read_token(&mut self) {
@@ -243,11 +253,11 @@ impl Turn<'_> {
         }
         let me = self.me();
         (me.found, me.own, me.replaced) = (None, Some(own), replaced);
-        if shares {
-            self.state.is_fallen |= token <= self.state.largest;
-        } else {
+        if !shares {
             self.state.last = Last::Alive(token);
         }
+        // What does not pass step 7 is nobody's token.
+        self.me().is_low = token <= self.state.largest;
         self.go(if shares { At::Unpress } else { At::LookAtGuardAgain });
     }
 
@@ -271,9 +281,7 @@ impl Turn<'_> {
 
     fn hold(&mut self) {
         let token = self.i().token;
-        // A group's was larger when it was founded.
-        let least = self.state.largest + u8::from(!self.i().shares);
-        self.state.is_fallen |= token < least;
+        self.state.is_fallen |= token < self.state.largest || self.i().is_low;
         self.state.largest = self.state.largest.max(token);
         self.me().holds = true;
         self.go(At::Holds);

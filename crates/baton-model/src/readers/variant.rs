@@ -38,6 +38,8 @@ pub enum Mutation {
     ReadersMourned,
     /// Readers write the guard without the press.
     NoPress,
+    /// A group is joined though the guard knows a larger token.
+    OldJoined,
     /// A group's record that replaces a writer's gets its name, and then its lock.
     DowngradedUnlocked,
 }
