@@ -4,6 +4,7 @@ mod breaking;
 mod contender;
 mod holding;
 mod identity;
+mod lost_answers;
 mod outages;
 mod racing;
 mod sessions;

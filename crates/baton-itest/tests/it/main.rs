@@ -51,6 +51,7 @@ mod one_file_deleted;
 mod places_are_what_they_say;
 mod pruning;
 mod queue;
+mod queue_order;
 mod session_survives;
 mod session_verbs;
 mod shared;

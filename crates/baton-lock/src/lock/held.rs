@@ -21,7 +21,7 @@ use super::handle::Setup;
 use super::judge::Claim;
 use super::naming::Naming;
 use super::publish::{Born, Found};
-use super::queue::Ticket;
+use super::ticket::Ticket;
 use crate::error::Error;
 use crate::escape;
 use crate::record::Record;

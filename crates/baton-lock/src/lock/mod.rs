@@ -16,7 +16,7 @@
 //! | all seven, once | [`acquire`] |
 //! | the same for one who shares the lock | [`sharing`], [`group`] |
 //! | again and again, asleep in between | [`wait`], [`doze`] |
-//! | whose turn it is | [`queue`] |
+//! | whose turn it is | [`queue`], [`ticket`], [`grace`] |
 //! | giving up a wait from outside | [`cancel`] |
 //! | holding and releasing | [`held`], [`shared`] |
 //! | asking without taking | [`observe`] |
@@ -33,6 +33,7 @@ mod companion;
 mod directory;
 mod doze;
 mod floor;
+mod grace;
 mod group;
 mod guard;
 mod handle;
@@ -46,6 +47,7 @@ mod queue;
 mod shared;
 mod sharing;
 mod survey;
+mod ticket;
 mod token;
 mod wait;
 

@@ -33,7 +33,8 @@ use super::held::{Hold, Outcome, Parts, Share};
 use super::judge::{Claim, Departed, Rules, Verdict};
 use super::naming::Naming;
 use super::publish::{Born, Desk, Found, Publication};
-use super::queue::{Ahead, Queue, Standing, Ticket};
+use super::queue::{Ahead, Queue};
+use super::ticket::Ticket;
 use super::{companion, observe, token};
 use crate::diagnosis::State;
 use crate::error::Error;
@@ -43,7 +44,8 @@ use crate::sys::{self, Range};
 /// Steps 3 to 7, once. The guard may be locked by its descriptor already, by somebody who has waited for it.
 pub(super) fn enter(approach: Approach, setup: &Arc<Setup>, turn: Turn<'_>) -> Result<Round, Error> {
     let Approach { directory, guard } = &approach;
-    if let Some(ahead) = acquire::who_is_ahead(setup, directory, guard, turn) {
+    // Here it matters only whether there is anybody; what is seen is looked at again with the guard locked.
+    if let Some(ahead) = acquire::who_is_ahead(setup, directory, guard, turn, 0) {
         return let_first(approach, setup, turn, ahead);
     }
     if !guard.try_lock(directory, &setup.names, Claim::Shared)? {
@@ -60,7 +62,6 @@ fn let_first(approach: Approach, setup: &Arc<Setup>, turn: Turn<'_>, ahead: Ahea
         // Had it been locked by a lookout, that could be left.
         guard.unlock();
         let (state, record) = observe::behind_locked_guard(setup, directory);
-        step_back(turn);
         return Ok(Round::Behind(ahead, approach, state, record));
     }
     let Approach { directory, guard } = approach;
@@ -68,7 +69,9 @@ fn let_first(approach: Approach, setup: &Arc<Setup>, turn: Turn<'_>, ahead: Ahea
     if !directory.means(&setup.names.guard, &guard.get().handle, guard.get().id)? {
         return Ok(Round::StartOver);
     }
-    match acquire::judge_record(setup, &directory, guard.get(), Claim::Exclusive)? {
+    let verdict = acquire::judge_record(setup, &directory, guard.get(), Claim::Exclusive)?;
+    let theirs = verdict.token();
+    match verdict {
         // The guard was deleted.
         Verdict::Busy(state, record) => {
             return Ok(Round::Busy(Busy { state, record, at: At::Record(directory, guard.get().stat) }));
@@ -79,24 +82,15 @@ fn let_first(approach: Approach, setup: &Arc<Setup>, turn: Turn<'_>, ahead: Ahea
         }
         Verdict::Absent | Verdict::Departed(_) | Verdict::OutOfReach { .. } => {}
     }
-    if turn.has_waited <= ahead.stepping_back {
-        // Before the guard is given back: whoever gets it next sees it.
-        step_back(turn);
+    let last = token::last(guard.get(), &directory, &setup.names, setup.naming)?.max(theirs);
+    if let Some(ahead) = acquire::not_yet(setup, &directory, guard.get(), turn, last) {
         return Ok(Round::NotYet(ahead));
     }
-    ahead.pass();
     let approach = Approach { directory, guard: guard.keep() };
     if !approach.guard.try_lock(&approach.directory, &setup.names, Claim::Shared)? {
         return Ok(Round::StartOver);
     }
     inside(approach, setup)
-}
-
-/// Says to those behind that this one runs, and waits for others in its turn.
-fn step_back(turn: Turn<'_>) {
-    if let Standing::Waiter(ticket) = turn.standing {
-        ticket.step_back(true);
-    }
 }
 
 /// The guard being shared.
@@ -303,7 +297,7 @@ pub(super) fn list(
     guard: &Guard,
     record: &Record,
 ) -> Result<Ticket, Error> {
-    Ticket::take(directory, &setup.names.readers, &guard.stat, record)
+    Ticket::take(directory, &setup.names.readers, &guard.stat, record, false)
 }
 
 /// The right to write the guard, among readers.
