@@ -12,6 +12,8 @@ use baton_lock::{Attempt, HeldShared, Lock, Naming, Outcome, State};
 use serde_json::{Value, json};
 use std::fs;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::thread;
 
 const BOTH: [(&str, Scene); 2] = [
     ("baton", Scene { naming: Naming::Record, left: Left::Nothing }),
@@ -233,6 +235,49 @@ fn downgrade_lets_readers_in_and_never_a_writer() {
         assert!(must_be_busy(&lock).is_shared());
         waiting.tell("release");
         nothing_is_left(scene.naming, &path);
+    }
+}
+
+/// The epoch is odd from before a downgrade until after it: who gets the lock within one has got in between.
+#[test]
+fn writer_that_tries_all_the_time_never_gets_in_between_while_another_becomes_a_reader() {
+    const ROUNDS: u32 = 200;
+    for (_, scene) in BOTH {
+        let place = temporary();
+        let lock = scene.lock(&place.path().join("a.lock"));
+        let (epoch, is_over) = (AtomicU32::new(0), AtomicBool::new(false));
+        thread::scope(|scope| {
+            let end = EndsWith(&is_over);
+            let hammer = scope.spawn(|| {
+                let mut tries = 0;
+                while !is_over.load(Ordering::SeqCst) {
+                    let began = epoch.load(Ordering::SeqCst);
+                    let got = lock.try_lock().expect("no error");
+                    let is_within = began % 2 == 1 && epoch.load(Ordering::SeqCst) == began;
+                    assert!(!(is_within && matches!(got, Attempt::Held(_))), "it got in between");
+                    tries += u32::from(is_within);
+                }
+                tries
+            });
+            for _ in 0..ROUNDS {
+                let held = lock.lock().expect("no error");
+                epoch.fetch_add(1, Ordering::SeqCst);
+                let shared = held.downgrade().expect("shared");
+                must_be_busy(&lock);
+                epoch.fetch_add(1, Ordering::SeqCst);
+                shared.release().expect("released");
+            }
+            drop(end);
+            assert!(hammer.join().expect("it ends") > 0, "it was tried");
+        });
+    }
+}
+
+struct EndsWith<'a>(&'a AtomicBool);
+
+impl Drop for EndsWith<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
     }
 }
 
