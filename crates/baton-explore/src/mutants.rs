@@ -42,8 +42,8 @@ pub const MUTANTS: &[Mutant] = &[
         changes: &[
             change(
                 "lock/publish.rs",
-                "let written = match sys::try_lock_range(&handle, Range::Holder) {",
-                "let locked = if BROKEN { Ok(true) } else { sys::try_lock_range(&handle, Range::Holder) };\n        let written = match locked {",
+                "let locked = match claim {",
+                "let locked = match claim {\n            _ if BROKEN => Ok(true),",
             ),
             change(
                 "lock/publish.rs",
@@ -65,8 +65,8 @@ pub const MUTANTS: &[Mutant] = &[
             ),
             change(
                 "lock/publish.rs",
-                "let Some((temporary, born)) = self.write(json)? else { return Ok(Publication::JudgeAgain) };\n        let named = match over {\n            None => self.name_first(&temporary),\n            Some(departed) => self.exchange(&temporary, |stat| departed.is(stat)),\n        };",
-                "let Some((temporary, born)) = self.write(json)? else { return Ok(Publication::JudgeAgain) };\n        let named = match over {\n            None => self.name_first(&temporary),\n            Some(departed) => self.exchange(&temporary, |stat| departed.is(stat)),\n        };\n        if BROKEN {\n            let _ = sys::write_start(&born.handle, json);\n        }",
+                "};\n        self.conclude(&temporary, born, named)",
+                "};\n        if BROKEN {\n            let _ = sys::write_start(&born.handle, json);\n        }\n        self.conclude(&temporary, born, named)",
             ),
         ],
         caught_by: "first",
@@ -88,8 +88,8 @@ pub const MUTANTS: &[Mutant] = &[
         about: "the guard is not locked: the record has to do",
         changes: &[change(
             "lock/guard.rs",
-            "sys::flock(&self.handle, Flock::TryExclusive)",
-            "sys::stat(&self.handle).map(drop)",
+            "match sys::flock(&self.handle, operation) {",
+            "match if BROKEN { sys::stat(&self.handle).map(drop) } else { sys::flock(&self.handle, operation) } {",
         )],
         caught_by: "first",
         breaks: "I4 tokens grow",

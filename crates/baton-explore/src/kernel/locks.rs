@@ -29,8 +29,8 @@ pub(crate) enum Until {
     Now,
     /// Somebody has made a call since.
     Others(u64),
-    /// The file behind this descriptor can be had by `flock`, alone.
-    Unflocked(i32),
+    /// The file behind this descriptor can be had by `flock`, alone or along with others.
+    Unflocked(i32, bool),
     /// This descriptor is readable.
     Ready(i32),
 }
@@ -91,7 +91,7 @@ impl Kernel {
         let locks = &mut self.file_mut(file).locks;
         let alone = match operation {
             Flock::Exclusive | Flock::TryExclusive => true,
-            Flock::TryShared => false,
+            Flock::Shared | Flock::TryShared => false,
             Flock::Unlock => {
                 locks.whole.retain(|(owner, _)| *owner != id);
                 return Ok(());
@@ -138,13 +138,19 @@ impl Kernel {
         Ok(())
     }
 
-    /// `F_OFD_GETLK` for a lock of one's own alone.
-    pub(crate) fn are_bytes_locked(&self, pid: Pid, descriptor: i32, span: Span) -> Result<bool> {
+    /// `F_OFD_GETLK` for a lock of one's own, alone or along with others.
+    pub(crate) fn are_bytes_locked(
+        &self,
+        pid: Pid,
+        descriptor: i32,
+        span: Span,
+        alone: bool,
+    ) -> Result<bool> {
         let (id, open) = self.opened(pid, descriptor)?;
         if open.is_path {
             return Err(Errno::BADF);
         }
-        Ok(self.files[&open.file].locks.is_locked_against(id, span, true))
+        Ok(self.files[&open.file].locks.is_locked_against(id, span, alone))
     }
 
     /// `F_SETLEASE` for writing: `false` if anybody else has the file open.
@@ -181,8 +187,8 @@ impl Kernel {
         };
         match until {
             Until::Now | Until::Others(_) => true,
-            Until::Unflocked(descriptor) => {
-                locks(descriptor).is_none_or(|(id, locks)| !locks.is_flocked_against(id, true))
+            Until::Unflocked(descriptor, alone) => {
+                locks(descriptor).is_none_or(|(id, locks)| !locks.is_flocked_against(id, alone))
             }
             Until::Ready(descriptor) => self.is_ready(pid, descriptor),
         }

@@ -29,6 +29,7 @@ pub(crate) enum Access {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Flock {
     Exclusive,
+    Shared,
     TryExclusive,
     TryShared,
     Unlock,
@@ -163,7 +164,8 @@ pub(crate) fn flock(file: &Handle, operation: Flock) -> Result<()> {
     let what = format_args!("flock {} {operation:?}", file.0);
     let act = |kernel: &mut Kernel, pid| kernel.flock(pid, file.0, operation);
     match operation {
-        Flock::Exclusive => sim::sleeping_call(what, LOCK, Until::Unflocked(file.0), act),
+        Flock::Exclusive => sim::sleeping_call(what, LOCK, Until::Unflocked(file.0, true), act),
+        Flock::Shared => sim::sleeping_call(what, LOCK, Until::Unflocked(file.0, false), act),
         Flock::TryExclusive | Flock::TryShared => sim::call(what, LOCK, act),
         Flock::Unlock => sim::call(what, NONE, act),
     }
@@ -175,6 +177,18 @@ pub(crate) fn try_lock_range(file: &Handle, range: Range) -> Result<bool> {
     })
 }
 
+pub(crate) fn try_share_range(file: &Handle, range: Range) -> Result<bool> {
+    sim::call(format_args!("share {range:?} of {}", file.0), LOCK, |kernel, pid| {
+        kernel.lock_bytes(pid, file.0, range.span(), false)
+    })
+}
+
+pub(crate) fn is_range_exclusive(file: &Handle, range: Range) -> Result<bool> {
+    sim::call(format_args!("ask who has {range:?} of {} alone", file.0), LOOK, |kernel, pid| {
+        kernel.are_bytes_locked(pid, file.0, range.span(), false)
+    })
+}
+
 pub(crate) fn unlock_range(file: &Handle, range: Range) -> Result<()> {
     sim::call(format_args!("unlock {range:?} of {}", file.0), NONE, |kernel, pid| {
         kernel.unlock_bytes(pid, file.0, range.span())
@@ -183,7 +197,7 @@ pub(crate) fn unlock_range(file: &Handle, range: Range) -> Result<()> {
 
 pub(crate) fn is_range_locked(file: &Handle, range: Range) -> Result<bool> {
     sim::call(format_args!("ask for {range:?} of {}", file.0), LOOK, |kernel, pid| {
-        kernel.are_bytes_locked(pid, file.0, range.span())
+        kernel.are_bytes_locked(pid, file.0, range.span(), true)
     })
 }
 

@@ -8,8 +8,10 @@ use crate::sim::fd::{AsFd, BorrowedFd};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Awaited {
     Flock,
+    SharedFlock,
     NoFlock,
     NoRange(Range),
+    NoShareOf(Range),
 }
 
 /// A child that waits for a lock.
