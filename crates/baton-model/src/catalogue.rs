@@ -2,7 +2,7 @@
 
 use crate::check::{Extent, Report, check};
 use crate::model::property;
-use crate::queue;
+use crate::{lease, queue};
 use crate::variant::{Cleanup, Clock, Deletes, Mutation, Naming, Setting};
 
 /// What a check has to come to.
@@ -16,11 +16,12 @@ pub enum Expected {
     Breaks { property: &'static str, steps: usize },
 }
 
-/// Which of the two models.
+/// Which of the models.
 #[derive(Clone, Copy, Debug)]
 pub enum Subject {
     Lock(Setting),
     Queue(queue::variant::Setting),
+    Lease(lease::variant::Setting),
 }
 
 /// One check.
@@ -42,6 +43,7 @@ impl Case {
         match self.subject {
             Subject::Lock(setting) => check(setting, self.extent(), 1),
             Subject::Queue(setting) => check(setting, self.extent(), 1),
+            Subject::Lease(setting) => check(setting, self.extent(), 1),
         }
     }
 
@@ -56,7 +58,7 @@ impl Case {
 
 /// Everything that is checked.
 pub fn cases() -> impl Iterator<Item = &'static Case> {
-    CASES.iter().chain(queue::cases::CASES)
+    CASES.iter().chain(queue::cases::CASES).chain(lease::cases::CASES)
 }
 
 /// Finds a check by its name.

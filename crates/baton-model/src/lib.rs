@@ -14,7 +14,8 @@
 //! | [`probe`] | whether a free lock can be had |
 //! | [`model`] | who may do what, and the properties |
 //! | [`queue`] | who waits, and in what order: a model of its own |
-//! | [`check`] | checking either |
+//! | [`lease`] | locks on etcd, with leases and clocks: another one |
+//! | [`check`] | checking any of them |
 //! | [`catalogue`] | what is checked, and what comes out |
 //! | [`trace`] | a counterexample to be read |
 
@@ -33,6 +34,7 @@ pub mod catalogue;
 pub mod check;
 pub mod contender;
 pub mod ending;
+pub mod lease;
 pub mod model;
 pub mod normal_form;
 pub mod probe;
