@@ -2,8 +2,8 @@
 
 use crate::check::{Extent, Report, check};
 use crate::model::property;
-use crate::{lease, queue};
 use crate::variant::{Cleanup, Clock, Deletes, Mutation, Naming, Setting};
+use crate::{lease, queue};
 
 /// What a check has to come to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 //! A request is sent in the step before it: between an answer and the next request a contender does nothing that others could see.
 
 use super::etcd::Server;
-use super::state::{Answer, At, Awaited, Contender, End, Found, Phase, Renewal, Request, State, TTL};
+use super::state::{Answer, At, Awaited, Contender, End, Found, Phase, Renewal, Request, State};
 use super::variant::{Mutation, Setting};
 
 /// One contender's turn.
@@ -33,8 +33,8 @@ impl Turn<'_> {
     }
 
     pub(crate) fn come(&mut self, waits: bool) {
-        let (name, span) = (self.me().name, self.setting.span());
-        *self.me() = Contender { name, left: span, lease: Some(TTL), ..Contender::default() };
+        let (name, span, ttl) = (self.me().name, self.setting.span(), self.setting.ttl);
+        *self.me() = Contender { name, left: span, lease: Some(ttl), ..Contender::default() };
         self.ask(if waits { At::Entering } else { At::Trying });
     }
 
@@ -52,7 +52,7 @@ impl Turn<'_> {
     /// Does it matter when the answer comes? Else that is as if the next request came later.
     fn is_answer_awaited(&mut self) -> bool {
         match self.me().at {
-            At::Taking | At::Marking | At::LiftingFirst | At::Leaving(End::Clean) => true,
+            At::Taking | At::Marking | At::LiftingFirst | At::Unmarking | At::Leaving(End::Clean) => true,
             At::Looking => self.is(Mutation::HeldByLook),
             _ => false,
         }
@@ -125,7 +125,11 @@ impl Turn<'_> {
             // Somebody else's session is there: the key is gone, as the next renewal will say.
             (At::Saving, _) => self.go(At::Held),
             (At::Leaving(end), answer) => self.has_left(end, answer),
-            (At::Unmarking, _) => self.ask(At::Revoking),
+            (At::Unmarking, _) => {
+                let has_ended = self.me().has_ended;
+                self.state.known.faults.told_clean |= self.is_valid() && !has_ended;
+                self.ask(At::Revoking);
+            }
             (At::Lifting, _) => self.ask(At::Revoking),
             (At::LiftingFirst, _) => self.ask(At::Leaving(End::Unclean)),
             (At::Revoking, _) => self.go(At::Away),

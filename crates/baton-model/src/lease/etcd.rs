@@ -1,6 +1,6 @@
 //! What etcd does with a request: each is one transaction, carried out whole.
 
-use super::state::{Answer, Awaited, Contender, End, Fence, Found, Renewal, Request, Revision, Saved, State, TTL};
+use super::state::{Answer, Awaited, Contender, End, Fence, Found, Renewal, Request, Revision, Saved, State};
 use super::variant::{Mutation, Setting};
 
 /// etcd, asked by one contender.
@@ -21,7 +21,11 @@ impl Server<'_> {
             Request::Enter { only_if_first } => self.enter(only_if_first),
             Request::Look { mine } => self.look(mine),
             Request::Watch { awaited } => {
-                if self.state.is_there(awaited) { Answer::Yes } else { Answer::No }
+                if self.state.is_there(awaited) {
+                    Answer::Yes
+                } else {
+                    Answer::No
+                }
             }
             Request::Take { mine, found } => self.take(mine, found),
             Request::Save { mine, over, now } => self.save(mine, over, now),
@@ -29,8 +33,8 @@ impl Server<'_> {
             Request::Unmark { mine } => {
                 if self.state.marker == mine {
                     self.state.put_marker(0);
+                    self.note_clean_end(mine);
                 }
-                self.note_clean_end(mine);
                 Answer::Yes
             }
             Request::Lift { mine } => {
@@ -163,14 +167,15 @@ impl Server<'_> {
     /// A whole renewal of one that does not hold yet. One whose parts come later leaves less validity to the same lease, and so does a
     /// grant: nobody could get more by that.
     pub(crate) fn renew_waiter(&mut self) {
-        let span = self.setting.span();
+        let (span, ttl) = (self.setting.span(), self.setting.ttl);
         let me = self.client();
-        (me.left, me.lease) = (me.left.max(span), me.lease.map(|_| TTL));
+        (me.left, me.lease) = (me.left.max(span), me.lease.map(|_| ttl));
     }
 
     /// A keep-alive. One for a lease whose time is over waits until that was revoked.
     pub(crate) fn keep_alive(&mut self, left: u8) {
-        self.client().lease = self.client().lease.map(|_| TTL);
+        let ttl = self.setting.ttl;
+        self.client().lease = self.client().lease.map(|_| ttl);
         self.answer_keep_alive(left, true);
     }
 
@@ -220,17 +225,17 @@ impl State {
     }
 
     /// A new leader: every lease runs its whole time again, and the old one does not know yet.
-    pub(crate) fn change_leader(&mut self) {
+    pub(crate) fn change_leader(&mut self, setting: &Setting) {
         self.leaders -= 1;
         self.has_deposed = true;
         for who in &mut self.contenders {
-            who.lease = who.lease.map(|_| TTL);
+            who.lease = who.lease.map(|_| setting.ttl);
             if let Renewal::Answered { is_current, .. } = &mut who.renewal {
                 *is_current = false;
             }
         }
         if let Some(fence) = &mut self.fence {
-            fence.left = if fence.has_lease { TTL } else { fence.left };
+            fence.left = if fence.has_lease { setting.ttl } else { fence.left };
         }
     }
 
@@ -247,7 +252,7 @@ impl State {
         place.key = 0;
         self.known.faults.wrong_break |= meant != breaker.token;
         let is_early = setting.is(Mutation::FenceLeasedBefore);
-        let left = if is_early { breaker.left } else { TTL };
+        let left = if is_early { breaker.left } else { setting.ttl };
         let fence = Fence { token: breaker.token, has_lease: is_early, left };
         self.fence = (!setting.is(Mutation::NoFence)).then_some(fence);
     }

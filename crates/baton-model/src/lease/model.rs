@@ -5,9 +5,9 @@ use stateright::{Model, Property};
 use super::client::{Turn, is_woken};
 use super::etcd::Server;
 use super::probe;
-use super::state::{At, Breaker, Contender, End, MOST, Phase, Renewal, State, TTL};
+use super::state::{At, Breaker, Contender, End, MOST, Phase, Renewal, State};
 use super::time::{self, Late};
-use super::variant::{Halting, Mutation, Setting};
+use super::variant::{Clocks, Halting, Mutation, Renewals, Setting};
 use crate::state::Name;
 
 /// What happens next.
@@ -32,6 +32,8 @@ pub enum Action {
     Saves(usize),
     Ends(usize, End),
     Renews(usize),
+    /// The whole of it.
+    RenewsAtOnce(usize),
     KeptAlive(usize),
     /// A whole renewal of one that does not hold yet.
     WaiterRenews(usize),
@@ -115,7 +117,7 @@ impl Model for Setting {
             if !it.is_alive() {
                 continue;
             }
-            mishaps(self, state, who, actions);
+            mishaps(state, who, actions);
             let job_goes_on = !it.is_halted || self.halting == Halting::Runner;
             if job_goes_on {
                 job(self, it, who, actions);
@@ -132,7 +134,7 @@ impl Model for Setting {
         let mut state = *last;
         apply(&mut state, action, self);
         note_exclusion(&mut state, self);
-        state.normalize();
+        state.normalize(self);
         Some(state)
     }
 
@@ -182,12 +184,13 @@ fn network(setting: &Setting, state: &State, who: usize, actions: &mut Vec<Actio
         _ => {}
     }
     let is_early = setting.is(Mutation::RevokedEarly) && state.has_deposed;
-    if it.lease == Some(0) || (is_early && it.lease.is_some()) {
+    let is_dead = setting.clocks == Clocks::Stand && it.at == At::Dead;
+    if it.lease == Some(0) || ((is_early || is_dead) && it.lease.is_some()) {
         actions.push(Action::Expires(who));
     }
 }
 
-fn mishaps(setting: &Setting, state: &State, who: usize, actions: &mut Vec<Action>) {
+fn mishaps(state: &State, who: usize, actions: &mut Vec<Action>) {
     let it = &state.contenders[who];
     // A look that is lost is looked again; a killed one that has nothing leaves nothing.
     let has_effect = !matches!(it.at, At::Looking | At::AskingToWatch);
@@ -199,21 +202,18 @@ fn mishaps(setting: &Setting, state: &State, who: usize, actions: &mut Vec<Actio
     }
     if it.is_halted {
         actions.push(Action::Continue(who));
-    } else if state.halts > 0 && matters_halted(setting, it) {
+    } else if state.halts > 0 && it.has_job() {
+        // One that runs no job has no time to keep: it is as good as halted whenever others go on.
         actions.push(Action::Halt(who));
     }
-}
-
-/// One that waits for an answer is as good as halted.
-fn matters_halted(_setting: &Setting, who: &Contender) -> bool {
-    who.has_job()
 }
 
 /// What the job does.
 fn job(setting: &Setting, it: &Contender, who: usize, actions: &mut Vec<Action>) {
     let saved = if it.session.0 == it.mine { it.session.1 } else { 0 };
+    let goes_on = it.left > setting.ending() || setting.halting == Halting::Runner;
     match it.at {
-        At::Held if it.left > setting.ending() && setting.has_effects => actions.push(Action::Checks(who)),
+        At::Held if goes_on && setting.has_effects => actions.push(Action::Checks(who)),
         At::Checked => actions.push(Action::Changes(who)),
         _ => {}
     }
@@ -247,14 +247,21 @@ fn steps(setting: &Setting, state: &State, who: usize, actions: &mut Vec<Action>
         At::Held | At::Checked | At::Saving if !is_valid => actions.push(Action::Ends(who, End::Lost)),
         _ => {}
     }
-    let may_renew = is_valid && it.left < setting.span();
+    renewals(setting, it, who, actions);
+}
+
+fn renewals(setting: &Setting, it: &Contender, who: usize, actions: &mut Vec<Action>) {
     let waits = matches!(it.at, At::Watching | At::WatchingInVain | At::Looking | At::Taking);
-    if waits && may_renew && it.key == it.mine && it.lease.is_some_and(|left| left > 0) {
+    let is_valid = it.left > setting.ending();
+    if waits && is_valid && it.key == it.mine && it.lease.is_some_and(|left| left > 0) {
         actions.push(Action::WaiterRenews(who));
     }
-    match it.renewal {
-        Renewal::None if it.has_job() && may_renew => actions.push(Action::Renews(who)),
-        Renewal::Confirmed(_) | Renewal::Gone => actions.push(Action::IsRenewed(who)),
+    match (it.renewal, setting.renewals) {
+        (Renewal::None, Renewals::InParts) if it.has_job() && is_valid => actions.push(Action::Renews(who)),
+        (Renewal::None, Renewals::Whole) if it.has_job() && is_valid && it.lease != Some(0) => {
+            actions.push(Action::RenewsAtOnce(who));
+        }
+        (Renewal::Confirmed(_) | Renewal::Gone, _) => actions.push(Action::IsRenewed(who)),
         _ => {}
     }
 }
@@ -265,7 +272,9 @@ fn elsewhere(setting: &Setting, state: &State, actions: &mut Vec<Action>) {
         if !fence.has_lease && !setting.is(Mutation::FenceOnlyByBreaker) {
             actions.push(Action::FenceIsLeased);
         }
-        if fence.has_lease && fence.left == 0 {
+        let is_there = state.contenders.iter().any(|who| who.is_alive() && who.mine == fence.token);
+        let is_over = fence.left == 0 || (setting.clocks == Clocks::Stand && !is_there);
+        if fence.has_lease && is_over {
             actions.push(Action::FenceExpires);
         }
     }
@@ -283,12 +292,14 @@ fn elsewhere(setting: &Setting, state: &State, actions: &mut Vec<Action>) {
 }
 
 fn ticks(setting: &Setting, state: &State, actions: &mut Vec<Action>) {
-    if !time::is_anything_timed(state) {
+    if setting.clocks == Clocks::Stand || !time::is_anything_timed(state) {
         return;
     }
     let is_late = |who: &usize| time::may_be_late(&state.contenders[*who], setting);
     let late = (0..MOST).filter(is_late).map(Some);
-    actions.extend(std::iter::once(None).chain(late).filter(|late| time::may_pass(state, *late)).map(Action::Tick));
+    actions.extend(
+        std::iter::once(None).chain(late).filter(|late| time::may_pass(state, *late)).map(Action::Tick),
+    );
 }
 
 /// A flat match.
@@ -312,6 +323,10 @@ pub(crate) fn apply(state: &mut State, action: Action, setting: &Setting) {
         Action::Ends(who, End::Lost) => turn(state, who).end_lost(),
         Action::Ends(who, end) => turn(state, who).ask(At::Leaving(end)),
         Action::Renews(who) => turn(state, who).renew(),
+        Action::RenewsAtOnce(who) => {
+            let parts = [Action::Renews, Action::KeptAlive, Action::Confirms, Action::IsRenewed];
+            parts.into_iter().for_each(|part| apply(state, part(who), setting));
+        }
         Action::KeptAlive(who) => renewal(state, who, setting),
         Action::WaiterRenews(who) => Server { state, who, setting }.renew_waiter(),
         Action::KeptAliveInVain(who) => {
@@ -328,9 +343,9 @@ pub(crate) fn apply(state: &mut State, action: Action, setting: &Setting) {
             state.breaks -= 1;
             state.breaker.token = state.holder().unwrap_or(0);
         }
-        Action::GrantsForFence => state.breaker.left = TTL,
+        Action::GrantsForFence => state.breaker.left = setting.ttl,
         Action::Breaks => state.commit_break(setting),
-        Action::LeaderChanges => state.change_leader(),
+        Action::LeaderChanges => state.change_leader(setting),
         Action::Crash(who) => {
             state.crashes -= 1;
             turn(state, who).kill();

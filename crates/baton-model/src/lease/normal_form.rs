@@ -1,9 +1,11 @@
 //! The normal form of a state: revisions are ranks, contenders are in an order, and what nobody looks at is put away.
 
 use super::state::{Answer, At, Awaited, Contender, End, Phase, Renewal, Request, Revision, State};
+use super::variant::{Mutation, Setting};
 
 impl State {
-    pub(crate) fn normalize(&mut self) {
+    pub(crate) fn normalize(&mut self, setting: &Setting) {
+        self.drop_void(setting);
         self.contenders.iter_mut().for_each(tidy);
         self.forget();
         let mut known: u64 = 1;
@@ -11,6 +13,28 @@ impl State {
         let rank = |revision: u8| (known & ((1 << revision) - 1)).count_ones();
         self.each_revision(|revision| *revision = u8::try_from(rank(*revision)).expect("at most 64"));
         self.contenders.sort_unstable();
+    }
+
+    /// Forgets late requests that would do nothing any more: what they compare does not come back.
+    fn drop_void(&mut self, setting: &Setting) {
+        if [Mutation::TakenUncompared, Mutation::SavedUnderAnyKey, Mutation::LiftsAny]
+            .contains(&setting.mutation)
+        {
+            return;
+        }
+        let fence = self.fence.map_or(0, |fence| fence.token);
+        for who in &mut self.contenders {
+            let (key, has_lease) = (who.key, who.lease.is_some());
+            who.stray = who.stray.filter(|request| match *request {
+                Request::Enter { .. } => has_lease,
+                Request::Take { mine, .. } | Request::Leave { mine, .. } | Request::Save { mine, .. } => {
+                    key == mine
+                }
+                Request::Lift { mine } => fence == mine,
+                Request::Unmark { .. } | Request::Revoke => true,
+                Request::Look { .. } | Request::Watch { .. } => false,
+            });
+        }
     }
 
     /// Who is larger than all that it is compared with is as none.
@@ -26,9 +50,7 @@ impl State {
         for who in &mut self.contenders {
             let Contender { mine, awaited, found, session, key, .. } = who;
             of_awaited(awaited, &mut each);
-            [mine, &mut found.token, &mut session.0, key]
-                .into_iter()
-                .for_each(&mut each);
+            [mine, &mut found.token, &mut session.0, key].into_iter().for_each(&mut each);
             if let Phase::Answered(answer) = &mut who.phase {
                 of_answer(answer, &mut each);
             }
@@ -92,7 +114,8 @@ fn of_awaited(awaited: &mut Awaited, each: &mut impl FnMut(&mut Revision)) {
 /// Puts away what makes no difference any more.
 fn tidy(who: &mut Contender) {
     // Without a key, and none that could come, a lease is as none.
-    let may_enter = matches!(who.at, At::Entering | At::Trying) || matches!(who.stray, Some(Request::Enter { .. }));
+    let may_enter =
+        matches!(who.at, At::Entering | At::Trying) || matches!(who.stray, Some(Request::Enter { .. }));
     if who.key == 0 && !may_enter {
         who.lease = None;
         if who.at == At::Revoking {

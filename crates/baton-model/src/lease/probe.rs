@@ -6,7 +6,7 @@
 //! it may.
 
 use super::model::{Action, apply};
-use super::state::{At, Awaited, Contender, Phase, Renewal, State, TTL};
+use super::state::{At, Awaited, Contender, Phase, Renewal, State};
 use super::variant::{Mutation, Setting};
 
 /// More steps than anybody has to do within a tick.
@@ -23,9 +23,9 @@ fn is_obtained_without(mut state: State, setting: &Setting, is_killed: impl Fn(&
             (who.at, who.phase, who.renewal, who.is_halted) = (At::Dead, Phase::Idle, Renewal::None, false);
         }
     }
-    state.normalize();
+    state.normalize(setting);
     let is_unleased = state.fence.is_some_and(|fence| !fence.has_lease);
-    let patience = if is_unleased { 2 * TTL } else { TTL };
+    let patience = if is_unleased { 2 * setting.ttl } else { setting.ttl };
     for _ in 0..=patience {
         if go_on(&mut state, setting) {
             return true;
@@ -52,7 +52,8 @@ fn go_on(state: &mut State, setting: &Setting) -> bool {
         if state.contenders.iter().any(|who| who.at == At::Held && who.left > setting.ending()) {
             return true;
         }
-        let next: Vec<Action> = (0..state.contenders.len()).filter_map(|who| next(state, setting, who)).collect();
+        let next: Vec<Action> =
+            (0..state.contenders.len()).filter_map(|who| next(state, setting, who)).collect();
         if next.is_empty() {
             break;
         }
@@ -68,7 +69,7 @@ fn lease_fence(state: &mut State, setting: &Setting) {
     if let Some(fence) = state.fence.as_mut().filter(|fence| !fence.has_lease && is_met)
         && !setting.is(Mutation::FenceOnlyByBreaker)
     {
-        (fence.has_lease, fence.left) = (true, TTL);
+        (fence.has_lease, fence.left) = (true, setting.ttl);
     }
 }
 

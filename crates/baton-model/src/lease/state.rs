@@ -7,8 +7,6 @@
 
 use crate::state::Name;
 
-/// How many ticks a lease lasts.
-pub const TTL: u8 = 4;
 /// The most contenders.
 pub const MOST: usize = 3;
 

@@ -31,7 +31,9 @@ fn describe(state: &State, action: Action) -> (String, String) {
         Action::Served(who) => return ("etcd".to_owned(), format!("{}: {}", name(state, who), at(who))),
         Action::Receives(who) => (who, format!("gets the answer: {}", at(who))),
         Action::Loses(who) => (who, format!("gets no answer in time, asks again: {}", at(who))),
-        Action::StrayArrives(who) => return ("etcd".to_owned(), format!("{}: a request LATE", name(state, who))),
+        Action::StrayArrives(who) => {
+            return ("etcd".to_owned(), format!("{}: a request LATE", name(state, who)));
+        }
         Action::Wakes(who) => (who, "is woken".to_owned()),
         Action::Withdraws(who) => (who, "gives up its place".to_owned()),
         Action::Checks(who) => (who, "the job asks whether the lock is held".to_owned()),
@@ -43,10 +45,14 @@ fn describe(state: &State, action: Action) -> (String, String) {
         Action::KeptAliveInVain(who) => {
             return ("old".to_owned(), format!("{}: keep-alive, by the old leader", name(state, who)));
         }
-        Action::WaiterRenews(who) => (who, "renews its lease".to_owned()),
-        Action::Confirms(who) => return ("etcd".to_owned(), format!("{}: confirming read", name(state, who))),
+        Action::WaiterRenews(who) | Action::RenewsAtOnce(who) => (who, "renews its lease".to_owned()),
+        Action::Confirms(who) => {
+            return ("etcd".to_owned(), format!("{}: confirming read", name(state, who)));
+        }
         Action::IsRenewed(who) => (who, "gets the answer to its keep-alive".to_owned()),
-        Action::Expires(who) => return ("etcd".to_owned(), format!("{}: the lease runs out", name(state, who))),
+        Action::Expires(who) => {
+            return ("etcd".to_owned(), format!("{}: the lease runs out", name(state, who)));
+        }
         Action::FenceExpires => return ("etcd".to_owned(), "the fence's lease runs out".to_owned()),
         Action::FenceIsLeased => return ("etcd".to_owned(), "the fence gets its lease".to_owned()),
         Action::LooksForHolder => return ("B".to_owned(), "looks who holds".to_owned()),
@@ -56,10 +62,10 @@ fn describe(state: &State, action: Action) -> (String, String) {
         Action::Crash(who) => (who, format!("KILLED at: {}", at(who))),
         Action::Halt(who) => (who, format!("HALTED at: {}", at(who))),
         Action::Continue(who) => (who, "continued".to_owned()),
-        Action::Tick(None) => return (String::new(), "a quarter of a lease passes".to_owned()),
+        Action::Tick(None) => return (String::new(), "a tick".to_owned()),
         Action::Tick(Some(late)) => {
             let late = name(state, late);
-            return (String::new(), format!("a quarter of a lease passes, not on {late}'s clock"));
+            return (String::new(), format!("a tick, not on {late}'s clock"));
         }
     };
     (name(state, who), what)

@@ -3,7 +3,7 @@
 use stateright::{Expectation, Property};
 
 use super::state::{Answer, At, Awaited, Contender, End, Phase, Renewal, Request, State};
-use super::variant::{Halting, Setting};
+use super::variant::{Clocks, Halting, Renewals, Setting};
 
 type Seen = (bool, &'static str, fn(&Setting, &State) -> bool);
 
@@ -15,17 +15,25 @@ pub(crate) fn seen(setting: &Setting) -> Vec<Property<Setting>> {
 }
 
 fn always_seen(setting: &Setting) -> [Seen; 6] {
+    let is_in_parts = setting.renewals == Renewals::InParts;
+    let has_time = setting.clocks != Clocks::Stand;
     [
         (true, "one holds after a clean end", |_, state| {
             any(state, |who| who.has_ended)
                 && any(state, |who| who.at == At::Taking && is_taken(who) && who.found.token == 0)
         }),
-        (true, "one recovers", |_, state| any(state, |who| who.at == At::Taking && is_taken(who) && who.found.token > 0)),
-        (true, "one loses it by its clock", |setting, state| {
+        (true, "one recovers", |_, state| {
+            any(state, |who| who.at == At::Taking && is_taken(who) && who.found.token > 0)
+        }),
+        (has_time && setting.ending() > 0, "one loses it by its clock", |setting, state| {
             any(state, |who| who.has_job() && who.left == setting.ending())
         }),
-        (true, "one comes too late to hold", |_, state| any(state, |who| who.at == At::Leaving(End::TooLate))),
-        (setting.breaks > 0, "one finds its key gone", |_, state| any(state, |who| who.renewal == Renewal::Gone)),
+        (has_time, "one comes too late to hold", |_, state| {
+            any(state, |who| who.at == At::Leaving(End::TooLate))
+        }),
+        (setting.breaks > 0 && is_in_parts, "one finds its key gone", |_, state| {
+            any(state, |who| who.renewal == Renewal::Gone)
+        }),
         (setting.contenders > 2, "one is woken in the middle of the queue", |_, state| {
             any(state, |who| {
                 matches!(who.awaited, Awaited::Key(key) if !state.has_key(key)) && state.before(who.key) > 0
@@ -45,9 +53,11 @@ fn seen_with(setting: &Setting) -> [Seen; 11] {
         (setting.losses > 0, "a request is carried out, and may be again", |_, state| {
             any(state, |who| matches!(who.stray, Some(Request::Take { mine, .. }) if mine == state.marker))
         }),
-        (setting.leaders > 0, "a renewal does not count", |_, state| {
-            any(state, |who| matches!(who.renewal, Renewal::Answered { is_current: false, .. }))
-        }),
+        (
+            setting.leaders > 0 && setting.renewals == Renewals::InParts,
+            "a renewal does not count",
+            |_, state| any(state, |who| matches!(who.renewal, Renewal::Answered { is_current: false, .. })),
+        ),
         (setting.breaks > 0, "a broken one's job goes on", |_, state| {
             any(state, |who| who.has_job() && has_fence(state, who))
         }),
@@ -60,7 +70,7 @@ fn seen_with(setting: &Setting) -> [Seen; 11] {
         (setting.saves > 0, "one saves over another's session", |_, state| {
             any(state, |who| who.at == At::Saving && who.session.0 > 0 && who.session.0 < who.mine)
         }),
-        (setting.saves > 0, "a stale save is on its way", |_, state| {
+        (setting.saves > 0 && setting.halts > 0, "a stale save is on its way", |_, state| {
             let is_stale = |mine| mine < state.known.largest;
             any(state, |who| who.at == At::Saving && who.phase == Phase::Asked && is_stale(who.mine))
                 || any(state, |who| matches!(who.stray, Some(Request::Save { mine, .. }) if is_stale(mine)))
@@ -71,7 +81,7 @@ fn seen_with(setting: &Setting) -> [Seen; 11] {
             |_, state| any(state, |who| who.at == At::Checked && who.mine < state.resource),
         ),
         (setting.wavers, "one tries, and finds it taken", |_, state| {
-            any(state, |who| who.at == At::Trying && who.phase == Phase::Answered(Answer::No))
+            any(state, |who| who.at == At::Trying && state.before(u8::MAX) > 0)
         }),
     ]
 }

@@ -1,12 +1,13 @@
 //! What can be set, and what can be wrong.
 
-use super::state::TTL;
-
 /// What is checked: so many contenders, so many of each mishap, and what is wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Setting {
     /// They come again as often as they like.
     pub contenders: usize,
+    /// How many ticks a lease lasts.
+    pub ttl: u8,
+    pub renewals: Renewals,
     /// How many are killed.
     pub crashes: u8,
     /// How many are halted, each for any time.
@@ -22,19 +23,37 @@ pub struct Setting {
     pub saves: u8,
     /// Whether the job changes two resources, one that checks tokens and one that does not.
     pub has_effects: bool,
-    /// Whether clocks run late: by one tick in [`TTL`] at most.
-    pub drifts: bool,
+    pub clocks: Clocks,
     /// Whether waiters give up, some try without waiting, and some holds are taken back by their holder.
     pub wavers: bool,
     pub mutation: Mutation,
 }
 
+/// How a holder renews.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Renewals {
+    /// Sending, keep-alive, confirming read and answer are four steps.
+    InParts,
+    /// They are one.
+    Whole,
+}
+
+/// How time passes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Clocks {
+    /// Not at all: leases of those who are killed run out, others do not. For what has nothing to do with clocks.
+    Stand,
+    True,
+    /// A contender's is slow at times: it misses one tick in a lease's time at most.
+    Slow,
+}
+
 /// What stands still when somebody is halted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Halting {
-    /// Runner and job: its machine is suspended, or both are stopped.
+    /// Runner and job: its machine is suspended, or both are stopped. The job asks whether the lock is held before each change.
     Both,
-    /// The runner alone; its job goes on.
+    /// The runner alone; its job goes on, and asks nobody.
     Runner,
 }
 
@@ -101,7 +120,7 @@ impl Setting {
 
     /// For how many ticks after the sending nobody else can own the lock.
     pub(crate) fn span(&self) -> u8 {
-        if self.is(Mutation::NoMargin) { TTL } else { TTL - 1 }
+        if self.is(Mutation::NoMargin) { self.ttl } else { self.ttl - 1 }
     }
 
     /// How many of them are there to end the job.
