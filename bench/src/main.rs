@@ -8,10 +8,7 @@ mod command;
 mod contender;
 mod contention;
 mod peers;
-mod place;
-mod plot;
-mod report;
-mod sample;
+mod same_calls;
 mod transitions;
 mod uncontended;
 mod worker;
@@ -20,21 +17,26 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use baton_bench::place::Place;
+use baton_bench::{
+    plot, report,
+    sample::{Measurement, Unit},
+};
 use contender::Kind;
 use peers::Result;
-use place::Place;
-use sample::{Measurement, Unit};
 
-const USAGE: &str = "baton-bench [--short] [--peers DIRECTORY] [--out DIRECTORY]
+const USAGE: &str = "baton-bench [--short] [--only TEXT] [--peers DIRECTORY] [--out DIRECTORY]
 
-Measures, prints the tables as Markdown, and writes bench.json, bench.md and plots to the --out DIRECTORY.
+Measures, prints the tables as Markdown, and writes bench.json, bench.md, summary.md and plots to the --out DIRECTORY.
   --short              a few rounds of each: shows that all of it works, not how fast it is
+  --only TEXT          only groups of measurements with that in their name: uncontended, hand-off, throughput, transitions, command, waiting
   --peers DIRECTORY    where clients in other languages are installed (`cargo xtask bench` does)";
 
 /// What the command line asks for.
 #[derive(Debug, Default)]
 struct Asked {
     is_short: bool,
+    only: String,
     peers: Option<PathBuf>,
     out: Option<PathBuf>,
 }
@@ -53,6 +55,7 @@ fn main() -> Result<()> {
     if let Some(out) = &asked.out {
         fs::create_dir_all(out)?;
         fs::write(out.join("bench.md"), &markdown)?;
+        fs::write(out.join("summary.md"), report::summary(&measurements, &machine(asked.is_short)))?;
         let json = report::as_json(&measurements, &machine(asked.is_short));
         fs::write(out.join("bench.json"), format!("{json:#}\n"))?;
         plot_all(&measurements, out)?;
@@ -64,12 +67,12 @@ fn read(words: Vec<String>) -> Result<Asked> {
     let mut asked = Asked::default();
     let mut words = words.into_iter();
     while let Some(word) = words.next() {
-        let mut directory =
-            || words.next().map(PathBuf::from).ok_or_else(|| format!("`{word}` needs a directory"));
+        let mut value = || words.next().ok_or_else(|| format!("`{word}` needs a value"));
         match word.as_str() {
             "--short" => asked.is_short = true,
-            "--peers" => asked.peers = Some(directory()?),
-            "--out" => asked.out = Some(directory()?),
+            "--only" => asked.only = value()?,
+            "--peers" => asked.peers = Some(value()?.into()),
+            "--out" => asked.out = Some(value()?.into()),
             other => return Err(format!("`{other}` is not known\n{USAGE}").into()),
         }
     }
@@ -81,26 +84,30 @@ fn measure(asked: &Asked) -> Result<Vec<Measurement>> {
     let (scripts, all) = (Kind::scripts(asked.peers.as_deref()), Kind::all(asked.peers.as_deref()));
     let in_rust: Vec<Kind> = Kind::all(None);
     let patience = Duration::from_secs(if asked.is_short { 2 } else { 12 });
+    let (time, numbers): (_, &[usize]) =
+        if asked.is_short { (0.1, &[2, 16]) } else { (2.0, &[2, 4, 8, 16, 32, 64]) };
+    let time = Duration::from_secs_f64(time);
+    let is_asked = |group: &str| group.contains(&asked.only);
     let mut measurements = Vec::new();
     for place in Place::all() {
-        measurements.extend(uncontended::measurements(&place, often(2000, 20), &scripts)?);
-        measurements.extend(contention::hand_offs(&place, often(200, 2), patience, &all)?);
-        let (time, numbers): (_, &[usize]) =
-            if asked.is_short { (0.1, &[2, 16]) } else { (2.0, &[2, 4, 8, 16, 32, 64]) };
-        measurements.extend(contention::throughput(
-            &place,
-            numbers,
-            Duration::from_secs_f64(time),
-            &in_rust,
-        )?);
-        measurements.extend(transitions::measurements(
-            &place,
-            often(200, 3),
-            transitions::steps(asked.is_short),
-        )?);
-        measurements.push(command::start_up(&place, often(400, 5))?);
+        if is_asked("uncontended") {
+            measurements.extend(uncontended::measurements(&place, often(2000, 20), &scripts)?);
+        }
+        if is_asked("hand-off") {
+            measurements.extend(contention::hand_offs(&place, often(200, 2), patience, &all)?);
+        }
+        if is_asked("throughput") {
+            measurements.extend(contention::throughput(&place, numbers, time, &in_rust)?);
+        }
+        if is_asked("transitions") {
+            let steps = transitions::steps(asked.is_short);
+            measurements.extend(transitions::measurements(&place, often(200, 3), steps)?);
+        }
+        if is_asked("command") {
+            measurements.push(command::start_up(&place, often(400, 5))?);
+        }
     }
-    if let Some(place) = Place::all().first() {
+    if let (Some(place), true) = (Place::all().first(), is_asked("waiting")) {
         measurements
             .extend(command::waiting(place, Duration::from_secs(if asked.is_short { 1 } else { 60 }))?);
     }

@@ -1,6 +1,5 @@
 //! Everybody in this process who is measured: Baton, the same work by hand, and other crates.
 
-use std::error::Error;
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -8,9 +7,9 @@ use std::path::{Path, PathBuf};
 
 use baton_lock::{Attempt, Lock, Naming};
 
-use crate::sample::Timed;
+use baton_bench::sample::Timed;
 
-pub(crate) type Result<T> = std::result::Result<T, Box<dyn Error>>;
+pub(crate) use baton_bench::Result;
 
 /// What is done under a lock.
 pub(crate) type Work<'a> = &'a mut dyn FnMut() -> Result<()>;
@@ -30,6 +29,9 @@ pub(crate) const PID_FILE: &str = "pid file by hand";
 pub(crate) const FLOCK: &str = "flock by hand";
 /// The least that anybody does who excludes others by `flock` and says who it is by a file that is there whole, or not at all.
 pub(crate) const FLOOR: &str = "flock, and a record renamed into place, by hand";
+
+/// The system calls of Baton and nothing else.
+pub(crate) const SAME_CALLS: &str = "baton's system calls, by hand";
 
 /// Those that can wait.
 pub(crate) const WAITING: [&str; 8] = [BATON, BATON_FLOCK, FLOCK, FLOOR, "std", "fs4", "fslock", "fd-lock"];
@@ -72,6 +74,7 @@ pub(crate) fn client(name: &str, path: &Path) -> Result<Client> {
             work()?;
             Ok(fs::remove_file(&record)?)
         }),
+        SAME_CALLS => Box::new(crate::same_calls::client(&path)?),
         "std" => Box::new(move |work| {
             let file = opened(&path)?;
             file.lock()?;
@@ -112,7 +115,7 @@ fn opened(path: &Path) -> io::Result<File> {
 }
 
 /// As long as one of Baton's records.
-const RECORD: [u8; 320] = [b' '; 320];
+pub(crate) const RECORD: [u8; 320] = [b' '; 320];
 
 /// What finds a lock held that somebody else holds without waiting for it, and says who it is where that can be said: Baton's, which is at
 /// `path`, and one of `flock` at `flocked`.

@@ -9,7 +9,9 @@ use crate::sample::{Measurement, Side, Unit};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
-const WIDTH: u32 = 860;
+const WIDTH: u32 = 980;
+/// Of the longest name, in pixels.
+const NAMES: u32 = 310;
 /// Of one bar with its gap, in pixels.
 const BAR: u32 = 30;
 const FRAME: u32 = 110;
@@ -35,7 +37,11 @@ fn is_ours(name: &str) -> bool {
 }
 
 /// Horizontal bars of the medians, the quartiles as whiskers, on a logarithmic scale: the field is a thousand times wide.
-pub(crate) fn bars(measurement: &Measurement, file: &Path) -> Result<()> {
+///
+/// # Errors
+///
+/// If the file can't be written.
+pub fn bars(measurement: &Measurement, file: &Path) -> Result<()> {
     let mut sides: Vec<&Side> = measurement.sides.iter().filter(|side| side.median() > 0.0).collect();
     sides.sort_by(|one, other| other.median().total_cmp(&one.median()));
     let height = BAR * u32::try_from(sides.len())? + FRAME;
@@ -50,8 +56,11 @@ pub(crate) fn bars(measurement: &Measurement, file: &Path) -> Result<()> {
         .caption(title, ("sans-serif", 18, &INK))
         .margin(14)
         .x_label_area_size(42)
-        .y_label_area_size(220)
-        .build_cartesian_2d((low / 2.0..high * 2.5).log_scale(), (0..rows).into_segmented())?;
+        .y_label_area_size(NAMES)
+        .build_cartesian_2d(
+            (low / 2.0..high * 2.5).log_scale(),
+            (0..rows.saturating_sub(1)).into_segmented(),
+        )?;
     chart
         .configure_mesh()
         .disable_y_mesh()
@@ -94,7 +103,11 @@ pub(crate) fn bars(measurement: &Measurement, file: &Path) -> Result<()> {
 }
 
 /// One line a side, over the number of contenders.
-pub(crate) fn lines(title: &str, unit: Unit, points: &[(usize, &Measurement)], file: &Path) -> Result<()> {
+///
+/// # Errors
+///
+/// If the file can't be written.
+pub fn lines(title: &str, unit: Unit, points: &[(usize, &Measurement)], file: &Path) -> Result<()> {
     let root = SVGBackend::new(file, (WIDTH, 460)).into_drawing_area();
     root.fill(&WHITE)?;
     let medians = points.iter().flat_map(|(_, measurement)| measurement.sides.iter().map(Side::median));
@@ -105,7 +118,7 @@ pub(crate) fn lines(title: &str, unit: Unit, points: &[(usize, &Measurement)], f
     let mut chart = ChartBuilder::on(&root)
         .caption(title, ("sans-serif", 18, &INK))
         .margin(14)
-        .margin_right(190)
+        .margin_right(NAMES)
         .x_label_area_size(42)
         .y_label_area_size(70)
         .build_cartesian_2d(

@@ -4,10 +4,10 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use crate::sample::{Judged, Measurement};
+use crate::sample::{Budget, Judged, Measurement};
 
 /// First the budgets, then every measurement with all of its sides.
-pub(crate) fn as_markdown(measurements: &[Measurement], machine: &str) -> String {
+pub fn as_markdown(measurements: &[Measurement], machine: &str) -> String {
     let mut text = format!(
         "{machine}\n\n### Budgets\n\n| what | ours | against | on | ours | theirs | figure | budget | |\n|---|---|---|---|---|---|---|---|---|\n"
     );
@@ -24,12 +24,7 @@ pub(crate) fn as_markdown(measurements: &[Measurement], machine: &str) -> String
 
 fn budget_row(measurement: &Measurement, kept: &Judged<'_>) -> String {
     let Judged { budget, ours, theirs, figure, is_met } = kept;
-    let part = if (budget.part - 0.5).abs() < 1e-9 {
-        String::new()
-    } else {
-        format!(" (p{:.0})", budget.part * 100.0)
-    };
-    let sign = if measurement.unit.more_is_better() { "≥" } else { "≤" };
+    let (part, sign) = (part(budget), sign(measurement));
     format!(
         "| {}{part} | {} | {} | {} | {} | {} | {} | {sign} {} | {} |\n",
         measurement.what,
@@ -44,7 +39,64 @@ fn budget_row(measurement: &Measurement, kept: &Judged<'_>) -> String {
     )
 }
 
-fn table(measurement: &Measurement) -> String {
+/// The budgets once more, one row each, with a column for each filesystem: for the README.
+pub fn summary(measurements: &[Measurement], machine: &str) -> String {
+    let mut filesystems: Vec<&str> = Vec::new();
+    let mut rows: Vec<(String, Vec<(&str, String)>)> = Vec::new();
+    for measurement in measurements {
+        let filesystem = measurement.filesystem.as_str();
+        if !filesystems.contains(&filesystem) {
+            filesystems.push(filesystem);
+        }
+        for kept in measurement.kept() {
+            let figure = format!("{:.2}", kept.figure);
+            let cell = (filesystem, if kept.is_met { figure } else { format!("**{figure}**") });
+            let row = summary_row(measurement, &kept);
+            match rows.iter_mut().find(|(known, _)| *known == row) {
+                Some((_, cells)) => cells.push(cell),
+                None => rows.push((row, vec![cell])),
+            }
+        }
+    }
+    let mut text = format!("{machine} In bold: missed.\n\n| what | against | budget |");
+    for name in &filesystems {
+        // Writing to a string can't fail.
+        let _ = write!(text, " {name} |");
+    }
+    let _ = writeln!(text, "\n|---|---|---|{}", "---|".repeat(filesystems.len()));
+    for (row, cells) in rows {
+        text.push_str(&row);
+        for name in &filesystems {
+            let cell = cells.iter().find(|(at, _)| at == name).map_or("", |(_, figure)| figure);
+            let _ = write!(text, " {cell} |");
+        }
+        text.push('\n');
+    }
+    text
+}
+
+/// What does not depend on the filesystem.
+fn summary_row(measurement: &Measurement, kept: &Judged<'_>) -> String {
+    let Judged { budget, .. } = kept;
+    let (against, unit) = match &budget.against {
+        Some(against) => (against.as_str(), String::new()),
+        None => ("—", format!(" {}", measurement.unit.name())),
+    };
+    let Measurement { what, .. } = measurement;
+    let (part, sign) = (part(budget), sign(measurement));
+    format!("| {what}{part}: {} | {against} | {sign} {}{unit} |", budget.ours, number(budget.limit))
+}
+
+fn part(budget: &Budget) -> String {
+    if (budget.part - 0.5).abs() < 1e-9 { String::new() } else { format!(" (p{:.0})", budget.part * 100.0) }
+}
+
+fn sign(measurement: &Measurement) -> &'static str {
+    if measurement.unit.more_is_better() { "≥" } else { "≤" }
+}
+
+/// One measurement with all of its sides.
+pub fn table(measurement: &Measurement) -> String {
     let Measurement { what, filesystem, unit, sides, .. } = measurement;
     let mut text = format!("\n### {what}, on {filesystem} ({})\n\n", unit.name());
     let first = sides.first().map_or(f64::NAN, crate::sample::Side::median);
@@ -80,7 +132,8 @@ fn number(value: f64) -> String {
     }
 }
 
-pub(crate) fn as_json(measurements: &[Measurement], machine: &str) -> Value {
+/// For programs.
+pub fn as_json(measurements: &[Measurement], machine: &str) -> Value {
     let measurements: Vec<Value> = measurements.iter().map(Measurement::as_json).collect();
     json!({ "schema": 1, "machine": machine, "measurements": measurements })
 }

@@ -3,9 +3,11 @@
 use baton_lock::Lock;
 
 use crate::contender::{Contender, Kind};
-use crate::peers::{self, BATON, BATON_FLOCK, BATON_KEPT, FLOCK, FLOOR, PID_FILE, READ_BY_HAND, Result};
-use crate::place::Place;
-use crate::sample::{Budget, Measurement, Side, Timed, Unit, in_turn};
+use crate::peers::{
+    self, BATON, BATON_FLOCK, BATON_KEPT, FLOCK, FLOOR, PID_FILE, READ_BY_HAND, Result, SAME_CALLS,
+};
+use baton_bench::place::Place;
+use baton_bench::sample::{Budget, Measurement, Side, Timed, Unit, in_turn};
 
 /// How often a client in another language does it each time it is its turn.
 const PIECE: usize = 20;
@@ -18,7 +20,9 @@ fn acquire_and_release(place: &Place, rounds: usize, others: &[Kind]) -> Result<
     let directory = place.directory()?;
     let path = |name: &str| directory.path().join(format!("{}.lock", name.replace([' ', ','], "-")));
     let mut sides: Vec<Timed<'_>> = Vec::new();
-    for name in [BATON, BATON_KEPT, BATON_FLOCK, PID_FILE, FLOOR, FLOCK, "std", "fs4", "fslock", "fd-lock"] {
+    let ours = [BATON, BATON_KEPT, BATON_FLOCK];
+    let by_hand = [PID_FILE, FLOOR, SAME_CALLS, FLOCK];
+    for name in ours.into_iter().chain(by_hand).chain(["std", "fs4", "fslock", "fd-lock"]) {
         let mut client = peers::client(name, &path(name))?;
         sides.push((name.to_owned(), Box::new(move || client(&mut || Ok(())))));
     }

@@ -1,21 +1,39 @@
 //! `cargo xtask bench`: builds what is measured, installs whom it is measured against, and runs the benchmarks.
 //!
+//! A short run has a directory of its own, so that its figures, which mean nothing, are never taken for those of a whole one.
+
 use std::{
     io,
     path::Path,
     process::{Command, Stdio},
 };
 
-use crate::{cargo, peers, release, tools, verbs::Outcome};
+use crate::{cargo, peers, publish, release, tools, verbs::Outcome};
 
-/// Runs the verb; `arguments` is empty or `--short`.
+/// Runs the verb.
 pub(crate) fn run(arguments: &[String]) -> Outcome {
-    let is_short = match arguments {
-        [] => false,
-        [option] if option == "--short" => true,
-        _ => return Outcome::Misused("`bench` knows the option `--short` alone".into()),
+    dispatch("bench", arguments, bench, publish)
+}
+
+/// What a verb that measures does: without arguments or with `--short` it runs, with `--publish` it puts the figures into the docs.
+pub(crate) fn dispatch(
+    verb: &str,
+    arguments: &[String],
+    bench: fn(bool) -> io::Result<bool>,
+    publish: fn() -> io::Result<()>,
+) -> Outcome {
+    let options: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let done = match options.as_slice() {
+        [] => bench(false),
+        ["--short"] => bench(true),
+        ["--publish"] => publish().map(|()| true),
+        _ => {
+            return Outcome::Misused(format!(
+                "`{verb}` knows the options `--short` and `--publish`, one of them"
+            ));
+        }
     };
-    match bench(is_short) {
+    match done {
         Ok(true) => Outcome::Done,
         Ok(false) => Outcome::Failed,
         Err(error) => {
@@ -23,6 +41,10 @@ pub(crate) fn run(arguments: &[String]) -> Outcome {
             Outcome::Failed
         }
     }
+}
+
+fn publish() -> io::Result<()> {
+    publish::publish(&cargo::own_directory()?.join("bench"), &cargo::workspace())
 }
 
 fn bench(is_short: bool) -> io::Result<bool> {
@@ -40,7 +62,7 @@ fn bench(is_short: bool) -> io::Result<bool> {
     }
     let baton = release::build(built)?;
 
-    let out = directory.join("bench");
+    let out = directory.join(if is_short { "bench-short" } else { "bench" });
     let mut bench = Command::new(built.join("release/baton-bench"));
     bench.args(is_short.then_some("--short")).arg("--out").arg(&out);
     if let Ok(peers) = peers {

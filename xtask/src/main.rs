@@ -3,6 +3,7 @@
 //! Each verb is a row of the table in [`verbs`] and a module that does the work.
 
 mod bench;
+mod bench_etcd;
 mod cargo;
 mod coverage;
 mod dist;
@@ -10,6 +11,7 @@ mod fuzz;
 mod node;
 mod options;
 mod peers;
+mod publish;
 mod release;
 mod run_tests;
 mod stream;

@@ -20,6 +20,14 @@ pub use way_out::*;
 #[derive(Debug, Parser)]
 #[command(name = "baton", version, max_term_width = 110, after_help = EXAMPLES)]
 pub struct Args {
+    /// Where locks and sessions are: a directory, or `etcd://HOST:2379[,…]/PREFIX` [default: `$BATON_STORE`, else the state directory]
+    #[arg(long, value_name = "STORE", global = true)]
+    pub store: Option<OsString>,
+
+    /// How long a holder that is not heard of keeps its lock, in a store with leases [default: 10s]
+    #[arg(long, value_name = "TIME", value_parser = time::parse, global = true)]
+    pub lease: Option<Duration>,
+
     /// What to do.
     #[command(subcommand)]
     pub verb: Verb,
@@ -86,13 +94,23 @@ impl Args {
 /// `None` leaves it to those who can say what is wrong.
 fn run_alone(words: &[OsString]) -> Option<Args> {
     let words = words.get(1..).filter(|words| words.first().is_some_and(|verb| verb == "run"))?;
-    let command = RunArgs::augment_args(clap::Command::new("run"));
-    let mut matches = command.try_get_matches_from(words).ok()?;
-    Some(Args { verb: Verb::Run(RunArgs::from_arg_matches_mut(&mut matches).ok()?) })
+    let args = run_plainly(words).or_else(|| {
+        let command = RunArgs::augment_args(clap::Command::new("run"));
+        RunArgs::from_arg_matches_mut(&mut command.try_get_matches_from(words).ok()?).ok()
+    })?;
+    Some(Args { store: None, lease: None, verb: Verb::Run(args) })
+}
+
+/// `run LOCK -- CMD…` without any option, which needs no parser: that one takes as long as the lock.
+fn run_plainly(words: &[OsString]) -> Option<RunArgs> {
+    let [_, lock, mark, command @ ..] = words else { return None };
+    let is_lock = !lock.is_empty() && !lock.as_encoded_bytes().starts_with(b"-");
+    let is_plain = is_lock && mark == "--" && !command.is_empty();
+    is_plain.then(|| RunArgs { locks: vec![lock.clone()], command: command.to_vec(), ..RunArgs::default() })
 }
 
 /// What kind of lock.
-#[derive(Debug, Group)]
+#[derive(Debug, Default, Group)]
 pub struct KindArgs {
     /// Lock the file or directory LOCK itself, as flock(1) does, without ever writing to it; excludes programs that use flock
     #[arg(long)]
@@ -116,7 +134,7 @@ pub struct LockArgs {
 }
 
 /// How long to wait for a lock, and what to say meanwhile.
-#[derive(Debug, Group)]
+#[derive(Debug, Default, Group)]
 pub struct WaitingArgs {
     /// Don't wait: if the lock is busy, exit at once
     #[arg(short = 'n', long = "nonblock", conflicts_with = "wait")]
@@ -136,7 +154,7 @@ pub struct WaitingArgs {
 }
 
 /// `baton run`.
-#[derive(Debug, Group)]
+#[derive(Debug, Default, Group)]
 #[command(after_help = RUN_EXAMPLES)]
 pub struct RunArgs {
     /// How to wait.
@@ -369,6 +387,8 @@ mod tests {
         };
         let right = [
             "x -- true",
+            "./x -- a --flock -- -n",
+            "help -- --",
             "-q -n -E 0 x -- a -n --",
             "--flock -w 1m30s --purpose p --close x -- b",
             "--exec x -- c",
@@ -385,6 +405,8 @@ mod tests {
             "run -h x -- a",
             "run --version",
             "run x",
+            "run x --",
+            "run -- a",
             "run -n -w 5 x -- a",
             "status x",
             "--version",

@@ -4,8 +4,9 @@
 //! JSON escapes them, and whoever shows them has to escape them again.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
-use baton_lock::{Held, Observation, Outcome, Process, Record, clock, escape};
+use baton_lock::{Address, Held, Lease, Naming, Observation, Outcome, Process, Record, clock, escape};
 use serde_json::{Value, json};
 
 use crate::failure::Failure;
@@ -47,9 +48,9 @@ pub fn failure(failure: &Failure) -> Value {
 /// An observation, without the schema's number.
 pub fn observation(seen: &Observation) -> Value {
     let processes: Vec<Value> = seen.processes.iter().map(process).collect();
-    json!({
+    let mut value = json!({
         "lock": seen.path.to_string_lossy(),
-        "naming": seen.naming.name(),
+        "naming": seen.address.is_none().then(|| seen.naming.name()),
         "state": seen.state.name(),
         "obtainable": seen.is_obtainable(),
         "reason": seen.reason(),
@@ -59,7 +60,17 @@ pub fn observation(seen: &Observation) -> Value {
         "queue": seen.queue.iter().map(record).collect::<Vec<_>>(),
         "place": seen.place.map(|place| json!({ "number": place.number, "of": place.of })),
         "queueless": seen.queueless,
-    })
+    });
+    if let (Some(Address { store, .. }), Some(members)) = (&seen.address, value.as_object_mut()) {
+        members.insert("store".into(), store.as_str().into());
+        members.insert("lease".into(), seen.lease.map(lease).into());
+    }
+    value
+}
+
+fn lease(lease: Lease) -> Value {
+    let milliseconds = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    json!({ "grantedMs": milliseconds(lease.granted), "leftMs": milliseconds(lease.left) })
 }
 
 /// A process that has a lock.
@@ -86,7 +97,7 @@ pub fn held(held: &Held) -> Value {
     };
     json!({
         "lock": held.path().to_string_lossy(),
-        "naming": held.naming().name(),
+        "naming": held.naming().map(Naming::name),
         "outcome": outcome(held.outcome()),
         "token": held.token(),
         "previous": previous,

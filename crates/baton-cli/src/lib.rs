@@ -3,6 +3,7 @@
 //! | module | what |
 //! |---|---|
 //! | [`args`](mod@args) | the command line |
+//! | [`chosen`] | which store is meant, and whose program knows it |
 //! | [`exit`] | the exit codes |
 //! | [`time`] | TIME as it is typed |
 //! | [`failure`] | what went wrong, with its exit code and the way out |
@@ -23,6 +24,7 @@ pub mod apply;
 pub mod args;
 mod ask;
 pub mod breaking;
+pub mod chosen;
 pub mod doctor;
 pub mod exit;
 pub mod failure;
@@ -49,9 +51,15 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 
 use args::{Args, Verb};
+use chosen::{Chosen, Opener};
 
 /// Does what the command line says.
 pub fn main() -> ExitCode {
+    main_with(chosen::directory_or_other_program)
+}
+
+/// The same with other stores.
+pub fn main_with(open: Opener) -> ExitCode {
     let args = match Args::of_this_process() {
         Ok(args) => args,
         Err(error) => {
@@ -63,7 +71,7 @@ pub fn main() -> ExitCode {
             return ExitCode::from(if error.use_stderr() { exit::USAGE } else { exit::DONE });
         }
     };
-    let code = panic::catch_unwind(|| obey(args)).unwrap_or_else(|_| {
+    let code = panic::catch_unwind(|| obey(&args, open)).unwrap_or_else(|_| {
         notice::bug();
         exit::BUG
     });
@@ -73,25 +81,34 @@ pub fn main() -> ExitCode {
 /// Is it about what `--` is for? Without it the job's words can't be told from ours.
 fn is_about_the_job(error: &clap::Error) -> bool {
     let mut words = std::env::args_os().skip(1);
-    let is_run = words.next().is_some_and(|verb| verb == "run");
+    let is_run = words.by_ref().take(3).any(|verb| verb == "run");
     let is_kind = matches!(error.kind(), ErrorKind::UnknownArgument | ErrorKind::MissingRequiredArgument);
     is_run && is_kind && !words.any(|word| word == "--")
 }
 
-fn obey(args: Args) -> u8 {
+fn obey(args: &Args, open: Opener) -> u8 {
+    // Before anything else is done: it may be another program that does it.
+    if let Some(store) = &args.store {
+        notice::name_store(store);
+    }
+    let store = match Chosen::of(args).and_then(|chosen| open(&chosen)) {
+        Ok(store) => store,
+        Err(failure) => return failure.tell(false),
+    };
+    let store = &*store;
     // Where that is refused, they do nothing, as without.
     let _ = first_process::heed_signals();
     let _ = file_size_limit::heed();
-    match args.verb {
-        Verb::Run(args) => run::run(&args),
-        Verb::Status(args) => status::status(&args),
-        Verb::Wait(args) => wait::wait(&args),
-        Verb::Break(args) => breaking::break_holder(&args),
-        Verb::List(args) => list::list(&args),
-        Verb::Prune(args) => prune::prune(&args),
-        Verb::Doctor(args) => doctor::doctor(&args),
-        Verb::Apply(args) => apply::apply(&args),
-        Verb::Undo(args) => apply::undo(&args),
-        Verb::Session(args) => session::session(&args),
+    match &args.verb {
+        Verb::Run(args) => run::run(args, store),
+        Verb::Status(args) => status::status(args, store),
+        Verb::Wait(args) => wait::wait(args, store),
+        Verb::Break(args) => breaking::break_holder(args, store),
+        Verb::List(args) => list::list(args, store),
+        Verb::Prune(args) => prune::prune(args, store),
+        Verb::Doctor(args) => doctor::doctor(args, store),
+        Verb::Apply(args) => apply::apply(args, store),
+        Verb::Undo(args) => apply::undo(args, store),
+        Verb::Session(args) => session::session(args, store),
     }
 }

@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
 
-use baton_lock::{Lock, Observation, Record, State, clock, escape};
+use baton_lock::store::{Store, StoredLock};
+use baton_lock::{Observation, Record, State, clock, escape};
 use serde_json::{Value, json};
 
 use crate::args::ListArgs;
@@ -11,10 +12,10 @@ use crate::failure::Failure;
 use crate::{exit, json, lock_argument, notice};
 
 /// Prints them; gives back the exit code. One that can't be looked at is no reason not to print the others.
-pub fn list(args: &ListArgs) -> u8 {
+pub fn list(args: &ListArgs, store: &dyn Store) -> u8 {
     let (mut seen, mut failures) = (Vec::new(), Vec::new());
-    for lock in lock_argument::all_in(&args.directories) {
-        match lock.and_then(|lock| look(&lock)) {
+    for lock in lock_argument::all_in(&args.directories, store) {
+        match lock.and_then(|lock| look(&*lock)) {
             Ok(observation) => seen.push(observation),
             Err(failure) => failures.push(failure),
         }
@@ -30,7 +31,7 @@ pub fn list(args: &ListArgs) -> u8 {
 }
 
 /// Only for one that is not free all processes are looked through.
-fn look(lock: &Lock) -> Result<Observation, Failure> {
+fn look(lock: &dyn StoredLock) -> Result<Observation, Failure> {
     let seen = lock.glance()?;
     Ok(if seen.state == State::Free { seen } else { lock.observe()? })
 }

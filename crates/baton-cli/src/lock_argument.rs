@@ -3,11 +3,11 @@
 use std::ffi::OsStr;
 use std::path::PathBuf;
 
-use baton_lock::state_dir::{self, Place};
+use baton_lock::store::{Intent, Store, StoredLock};
 use baton_lock::{Lock, Naming, Options};
 
 use crate::args::{DirectoriesArgs, KindArgs, LockArgs};
-use crate::exit;
+use crate::chosen;
 use crate::failure::Failure;
 
 /// Options as the command line has them.
@@ -21,9 +21,8 @@ fn options(args: &KindArgs) -> Options {
 /// # Errors
 ///
 /// If LOCK is no name and no path.
-pub fn to_look_at(args: &LockArgs) -> Result<Lock, Failure> {
-    let place = Place::parse(&args.lock)?;
-    Ok(options(&args.kind).open(place.path())?)
+pub fn to_look_at(args: &LockArgs, store: &dyn Store) -> Result<Box<dyn StoredLock>, Failure> {
+    Ok(store.lock(&args.lock, options(&args.kind), Intent::Look)?)
 }
 
 /// Names the lock to acquire it; the state directory is created for one that is given by name. `more` sets what only a holder
@@ -33,34 +32,31 @@ pub fn to_look_at(args: &LockArgs) -> Result<Lock, Failure> {
 ///
 /// If LOCK is no name and no path, or the state directory can't be created.
 pub fn to_acquire(
+    store: &dyn Store,
     lock: &OsStr,
     kind: &KindArgs,
     more: impl FnOnce(Options) -> Options,
-) -> Result<Lock, Failure> {
-    let place = Place::parse(lock)?;
-    place.prepare()?;
-    Ok(more(options(kind)).open(place.path())?)
+) -> Result<Box<dyn StoredLock>, Failure> {
+    Ok(store.lock(lock, more(options(kind)), Intent::Acquire)?)
 }
 
-/// All locks of the directories, or why one of them can't be looked into. Without any, it is that of the locks given by name, which need
-/// not exist.
-pub fn all_in(args: &DirectoriesArgs) -> Vec<Result<Lock, Failure>> {
+/// All locks of the directories, or why one of them can't be looked into. Without any, it is all of the store, whose directory need not
+/// exist.
+pub fn all_in(args: &DirectoriesArgs, store: &dyn Store) -> Vec<Result<Box<dyn StoredLock>, Failure>> {
     let options = || args.allow_fs.iter().fold(Lock::options(), Options::allow_filesystem);
+    if args.directories.is_empty() {
+        return match store.locks(options()) {
+            Ok(locks) => locks.into_iter().map(Ok).collect(),
+            Err(error) => vec![Err(error.into())],
+        };
+    }
+    if let Err(failure) = chosen::only_in_directories(store, "DIR") {
+        return vec![Err(failure)];
+    }
+    let boxed = |lock| Ok(Box::new(lock) as Box<dyn StoredLock>);
     let of = |directory: &PathBuf| match options().all_in(directory) {
-        Ok(locks) => locks.into_iter().map(Ok).collect(),
+        Ok(locks) => locks.into_iter().map(boxed).collect(),
         Err(error) => vec![Err(error.into())],
     };
-    if !args.directories.is_empty() {
-        return args.directories.iter().flat_map(of).collect();
-    }
-    match state_dir::state_directory().map(|state| state.join("locks")) {
-        Some(locks) if locks.symlink_metadata().is_ok() => of(&locks),
-        Some(_) => Vec::new(),
-        None => vec![Err(Failure {
-            code: exit::USAGE,
-            message: "there is no state directory: BATON_DIR, XDG_STATE_HOME and HOME are all unset"
-                .to_owned(),
-            hint: Some("set one of them, or name a directory".to_owned()),
-        })],
-    }
+    args.directories.iter().flat_map(of).collect()
 }

@@ -3,9 +3,14 @@
 //! Coloured on a terminal only, and not where `NO_COLOR` is set. Nobody being there to read it is no reason to fail: a
 //! message that can't be written is dropped.
 
+use std::borrow::Cow;
+use std::ffi::OsStr;
 use std::io::Write as _;
+use std::path::Path;
+use std::sync::OnceLock;
 
 use anstyle::{AnsiColor, Style};
+use baton_lock::escape;
 
 use crate::failure::Failure;
 
@@ -72,7 +77,32 @@ pub fn bug() {
 
 /// Prints what to do about what was said before.
 pub fn hint(text: &str) {
+    let text = with_store(text, STORE.get().map(String::as_str));
     print(&format!("{WAY_OUT}hint:{WAY_OUT:#} {text}"));
+}
+
+/// The store that the command line names, as a shell takes it.
+static STORE: OnceLock<String> = OnceLock::new();
+
+/// Lets all commands that are named in hints from now on be about this store, which was named on the command line: typed without it,
+/// they would do something to another job.
+pub fn name_store(store: &OsStr) {
+    // It is named once.
+    let _ = STORE.set(escape::shell(Path::new(store)));
+}
+
+/// The hint with the store in each command that does not name one yet.
+fn with_store<'t>(text: &'t str, store: Option<&str>) -> Cow<'t, str> {
+    let Some(store) = store else { return text.into() };
+    let mut parts = text.split("`baton ");
+    let mut named = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let begin =
+            if part.starts_with("--store ") { "`baton " } else { &format!("`baton --store {store} ") };
+        named.push_str(begin);
+        named.push_str(part);
+    }
+    named.into()
 }
 
 fn print_hint(text: Option<&str>) {
@@ -81,4 +111,20 @@ fn print_hint(text: Option<&str>) {
 
 fn print(line: &str) {
     let _ = writeln!(anstream::stderr(), "{line}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn command_in_a_hint_is_about_the_store_that_was_named() {
+        let hint = "`baton apply p` begins one, `baton --store x list` tells; batons `baton`";
+        assert_eq!(with_store(hint, None), hint);
+        let named = with_store(hint, Some("etcd://a/b"));
+        assert_eq!(
+            named,
+            "`baton --store etcd://a/b apply p` begins one, `baton --store x list` tells; batons `baton`"
+        );
+    }
 }

@@ -3,18 +3,27 @@
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
 
-use baton_lock::{Kept, Lock, Pruned, Pruning, escape};
+use baton_lock::store::{Store, StoredLock};
+use baton_lock::{Kept, Naming, Pruned, Pruning, escape};
 use serde_json::{Value, json};
 
 use crate::args::PruneArgs;
 use crate::failure::Failure;
-use crate::{exit, json, lock_argument, notice};
+use crate::{chosen, exit, json, lock_argument, notice};
+
+/// A lock and what came of it.
+type Done = (Box<dyn StoredLock>, Pruned);
 
 /// Prunes; gives back the exit code. One that can't be pruned is no reason to leave the others.
-pub fn prune(args: &PruneArgs) -> u8 {
+pub fn prune(args: &PruneArgs, store: &dyn Store) -> u8 {
+    if let Err(failure) =
+        chosen::only_in_directories(store, "pruning, which a store with leases does by itself,")
+    {
+        return failure.tell(args.json);
+    }
     let pruning = if args.dry_run { Pruning::DryRun } else { Pruning::Real };
-    let (mut done, mut failures): (Vec<(Lock, Pruned)>, Vec<Failure>) = (Vec::new(), Vec::new());
-    for lock in lock_argument::all_in(&args.directories) {
+    let (mut done, mut failures): (Vec<Done>, Vec<Failure>) = (Vec::new(), Vec::new());
+    for lock in lock_argument::all_in(&args.directories, store) {
         let pruned = lock.and_then(|lock| {
             let pruned = lock.prune(args.older_than, pruning)?;
             Ok((lock, pruned))
@@ -45,7 +54,7 @@ fn word(pruned: Pruned) -> &'static str {
     }
 }
 
-fn as_json(done: &[(Lock, Pruned)], failures: &[Failure]) -> String {
+fn as_json(done: &[Done], failures: &[Failure]) -> String {
     let locks: Vec<Value> = done
         .iter()
         .map(|(lock, pruned)| {
@@ -55,7 +64,7 @@ fn as_json(done: &[(Lock, Pruned)], failures: &[Failure]) -> String {
             };
             json!({
                 "lock": lock.path().to_string_lossy(),
-                "naming": lock.naming().name(),
+                "naming": lock.naming().map(Naming::name),
                 "result": word(*pruned),
                 "token": token,
             })
@@ -66,7 +75,7 @@ fn as_json(done: &[(Lock, Pruned)], failures: &[Failure]) -> String {
     json::text(&json!({ "schema": json::SCHEMA, "locks": locks, "errors": errors }))
 }
 
-fn as_text(done: &[(Lock, Pruned)], pruning: Pruning) -> String {
+fn as_text(done: &[Done], pruning: Pruning) -> String {
     let did = match pruning {
         Pruning::Real => "removed",
         Pruning::DryRun => "would remove",

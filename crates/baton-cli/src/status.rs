@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
 
-use baton_lock::{Observation, State};
+use baton_lock::store::Store;
+use baton_lock::{Lease, Observation, State, clock};
 use serde_json::json;
 
 use crate::args::StatusArgs;
@@ -11,8 +12,8 @@ use crate::failure::Failure;
 use crate::{exit, json, lock_argument};
 
 /// Prints the state of a lock; gives back the exit code.
-pub fn status(args: &StatusArgs) -> u8 {
-    match look(args) {
+pub fn status(args: &StatusArgs, store: &dyn Store) -> u8 {
+    match look(args, store) {
         Ok(seen) => {
             let text = if args.json { as_json(&seen) } else { as_text(&seen) };
             // Nobody may be reading any more (`| head -1`): the exit code still tells.
@@ -23,8 +24,8 @@ pub fn status(args: &StatusArgs) -> u8 {
     }
 }
 
-fn look(args: &StatusArgs) -> Result<Observation, Failure> {
-    Ok(lock_argument::to_look_at(&args.lock)?.observe()?)
+fn look(args: &StatusArgs, store: &dyn Store) -> Result<Observation, Failure> {
+    Ok(lock_argument::to_look_at(&args.lock, store)?.observe()?)
 }
 
 /// The exit code for a state.
@@ -56,6 +57,10 @@ fn as_text(seen: &Observation) -> String {
     }
     for (place, waiter) in seen.queue.iter().enumerate() {
         let _ = writeln!(text, "  waits as number {}: {}", place + 1, waiter.summary());
+    }
+    if let Some(Lease { granted, left }) = seen.lease {
+        let (granted, left) = (clock::spell(granted), clock::spell(left));
+        let _ = writeln!(text, "  lease: {granted}, of which {left} are left unless it is heard of");
     }
     let _ = writeln!(text, "hint: {}", seen.advice());
     text

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use baton_lock::store::Store;
 use baton_lock::{Observation, State};
 
 use crate::args::WaitArgs;
@@ -11,8 +12,8 @@ use crate::run::waiting::{self, Limit, Ticker};
 use crate::{exit, lock_argument, notice, status};
 
 /// Waits; gives back the exit code.
-pub fn wait(args: &WaitArgs) -> u8 {
-    match until_free(args) {
+pub fn wait(args: &WaitArgs, store: &dyn Store) -> u8 {
+    match until_free(args, store) {
         Ok(code) => code,
         Err(failure) => {
             notice::failure(&failure);
@@ -21,8 +22,8 @@ pub fn wait(args: &WaitArgs) -> u8 {
     }
 }
 
-fn until_free(args: &WaitArgs) -> Result<u8, Failure> {
-    let lock = lock_argument::to_look_at(&args.lock)?;
+fn until_free(args: &WaitArgs, store: &dyn Store) -> Result<u8, Failure> {
+    let lock = lock_argument::to_look_at(&args.lock, store)?;
     let (limit, notices) = (Limit::of(&args.waiting), Notices::unless(args.waiting.quiet));
     let gave_up = |seen: &Observation, after| {
         waiting::tell_busy(seen, after, notices);

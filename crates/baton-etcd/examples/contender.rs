@@ -7,6 +7,7 @@
 //! |---|---|
 //! | `try`, `lock` | `held TOKEN fresh`, `held TOKEN recovered TOKEN-OF-THE-DEAD`, `busy STATE` |
 //! | `lock-within SECONDS` | the same |
+//! | `lock-cancelled` | the same; the wait is cancelled as soon as it is told that it waits |
 //! | `verify` | `intact`, `lost: WHY` |
 //! | `await-loss` | `lost: WHY`, as soon as the descriptor says so |
 //! | `status` | `STATE TOKEN NUMBER-OF-WAITERS` |
@@ -19,6 +20,8 @@
 //! | `release`, `abandon`, `undo` | `released` |
 //! | `doctor` | what does not work or is limited |
 //!
+//! | `run COUNT` | for ever: `held TOKEN`, writes that many times, `released` or `lost: WHY` |
+//!
 //! or to any of these `error: WHY`.
 
 use std::{
@@ -30,7 +33,7 @@ use std::{
 
 use baton_etcd::{Credentials, EtcdStore};
 use baton_lock::{
-    Attempt, Broken, Ending, Held, Integrity, Lock, Outcome, Record, doctor,
+    Attempt, Broken, Cancel, Ending, Held, Integrity, Lock, Outcome, Record, doctor,
     session::{self, Actor, Begin, End, Event, PlannedStep, Writer},
     store::{Intent, Store as _, StoredLock},
 };
@@ -67,8 +70,7 @@ fn serve() -> Result<(), Box<dyn Error>> {
         let order = order?;
         let (verb, argument) = order.split_once(' ').unwrap_or((&order, ""));
         let answer = contender.obey(verb, argument).unwrap_or_else(|error| format!("error: {error}"));
-        println!("{answer}");
-        io::stdout().flush()?;
+        say(&answer)?;
     }
     Ok(())
 }
@@ -82,6 +84,16 @@ impl Contender {
             }
             "lock" => self.wait(None),
             "lock-within" => self.wait(Some(Instant::now() + Duration::from_secs(argument.parse()?))),
+            "lock-cancelled" => {
+                let cancel = Cancel::new()?;
+                let mut when_busy = |_: &_| {
+                    cancel.cancel();
+                    ControlFlow::Continue(())
+                };
+                let attempt = self.lock.lock_with(None, Some(&cancel), &mut when_busy)?;
+                Ok(self.got(attempt))
+            }
+            "run" => self.run(argument.parse()?),
             "status" => self.status(),
             "list" => self.list(),
             "break" => self.break_holder(argument.parse()?),
@@ -129,6 +141,24 @@ impl Contender {
     fn wait(&mut self, deadline: Option<Instant>) -> Answer {
         let attempt = self.lock.lock_with(deadline, None, &mut |_| ControlFlow::Continue(()))?;
         Ok(self.got(attempt))
+    }
+
+    fn run(&mut self, count: usize) -> Answer {
+        let own = std::process::id();
+        loop {
+            self.wait(None)?;
+            say(&format!("held {}", self.held()?.token()))?;
+            let mut written = || -> Answer {
+                self.writer = Some(self.session.open(self.held()?)?);
+                (0..count)
+                    .map(|number| self.write(&format!("{own}-{number}")))
+                    .collect::<Result<Vec<_>, _>>()?;
+                self.end("release")
+            };
+            let told = written().unwrap_or_else(|error| format!("lost: {error}"));
+            self.held = None;
+            say(&told)?;
+        }
     }
 
     fn got(&mut self, attempt: Attempt) -> String {
@@ -191,6 +221,11 @@ impl Contender {
         let bad = checks.iter().filter(|check| check.outcome != doctor::Outcome::Works);
         Ok(bad.map(|check| format!("{}: {:?}", check.what, check.outcome)).collect::<Vec<_>>().join("; "))
     }
+}
+
+fn say(line: &str) -> io::Result<()> {
+    println!("{line}");
+    io::stdout().flush()
 }
 
 fn verdict(held: &Held) -> Answer {

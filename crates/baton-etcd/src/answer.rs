@@ -13,6 +13,8 @@ pub(crate) enum Failure {
     Silence,
     /// The connection could not be made, or broke.
     Connection(String),
+    /// One side does not accept the other's certificate.
+    Certificate(String),
     /// The member can't reach a majority now. The request may have been carried out all the same.
     NoQuorum,
     /// The member is busy or changing its leader. The request may have been carried out all the same.
@@ -69,6 +71,9 @@ impl Failure {
         if reason.contains("frame with invalid size") || reason.contains("PROTOCOL_ERROR") {
             return Self::NotEtcd(reason);
         }
+        if reason.contains("certificate") || reason.contains("received fatal alert") {
+            return Self::Certificate(reason);
+        }
         Self::Connection(reason)
     }
 
@@ -79,7 +84,7 @@ impl Failure {
             Self::Silence => 1,
             Self::LoginAgain | Self::Passing(_) => 2,
             Self::NoQuorum => 3,
-            Self::Refused(_) | Self::NotEtcd(_) | Self::Final(_) => 4,
+            Self::Certificate(_) | Self::Refused(_) | Self::NotEtcd(_) | Self::Final(_) => 4,
         };
         if rank(&other) >= rank(&self) { other } else { self }
     }
@@ -90,7 +95,7 @@ impl Failure {
             Self::Silence | Self::Connection(_) | Self::NoQuorum | Self::Passing(_) | Self::LoginAgain => {
                 true
             }
-            Self::Refused(_) | Self::NotEtcd(_) | Self::Final(_) => false,
+            Self::Certificate(_) | Self::Refused(_) | Self::NotEtcd(_) | Self::Final(_) => false,
         }
     }
 }
@@ -102,6 +107,7 @@ impl fmt::Display for Failure {
             Self::NoQuorum => out.write_str("no quorum"),
             Self::LoginAgain => out.write_str("its login is not accepted any more"),
             Self::Connection(reason)
+            | Self::Certificate(reason)
             | Self::Passing(reason)
             | Self::Refused(reason)
             | Self::NotEtcd(reason)

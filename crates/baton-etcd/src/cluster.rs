@@ -225,6 +225,7 @@ impl Cluster {
             }
             Failure::Silence => Error::Silent { endpoints, what },
             Failure::Connection(reason) => Error::Unreachable { endpoints, reason },
+            Failure::Certificate(reason) => Error::Certificate { endpoints, reason },
             Failure::NoQuorum => Error::NoQuorum { endpoints, what },
             Failure::LoginAgain => {
                 Error::Refused { endpoints, what, reason: "its login runs out at once".into() }

@@ -41,6 +41,14 @@ pub enum Error {
         /// What the last one of them said.
         reason: String,
     },
+    /// One side does not accept the other's certificate.
+    #[error("etcd at {endpoints} can't be spoken to by TLS: {reason}")]
+    Certificate {
+        /// All endpoints.
+        endpoints: String,
+        /// What is wrong.
+        reason: String,
+    },
     /// An endpoint accepts connections and does not answer.
     #[error("etcd at {endpoints} accepts connections but does not answer ({what})")]
     Silent {
@@ -190,7 +198,7 @@ impl Error {
         Some(match self {
             Self::Address { .. } => "write etcd://HOST:PORT[,HOST:PORT…]/PREFIX, or etcds:// for TLS",
             Self::Unreachable { .. } => {
-                "check the address, the network, and whether TLS (etcds://) is wanted"
+                "check the address and the network, and whether TLS (etcds://) or a client's certificate (BATON_ETCD_CERT) is wanted"
             }
             Self::Silent { .. } => {
                 "check that it is etcd that listens there, and whether it wants TLS (etcds://)"

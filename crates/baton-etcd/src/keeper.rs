@@ -97,8 +97,10 @@ async fn keep(cluster: &Cluster, kept: &Kept, tenure: &Tenure) {
     let pause = kept.ttl / 4;
     while tenure.lost().is_none() {
         sleep(pause.min(tenure.valid().left())).await;
-        let until = Instant::now() + tenure.valid().left();
-        // An eighth for one member: a member that hangs costs one renewal, not all of them.
+        // An eighth for one member: a member that hangs costs one renewal, not all of them. One round at a time, so that why it fails is
+        // known before it is too late.
+        let round = kept.ttl / 8 * cluster.members().len().try_into().unwrap_or(u32::MAX);
+        let until = Instant::now() + round.min(tenure.valid().left());
         let renewed = cluster
             .attempt_until(until, kept.ttl / 8, |member, token| renew(member, token, kept.clone()))
             .await;

@@ -23,13 +23,14 @@ use std::time::Instant;
 pub const OBEDIENT: [&str; 3] = ["sh", "-c", "echo in; read -r code; exit ${code:-0}"];
 
 /// What the environment of whoever runs the tests may have, and `baton` takes notice of.
-const TAKEN_NOTICE_OF: [&str; 12] = [
+const TAKEN_NOTICE_OF: [&str; 13] = [
     "BATON_LOCK",
     "BATON_LOCKS",
     "BATON_TOKEN",
     "BATON_OUTCOME",
     "BATON_PREVIOUS",
     "BATON_DIR",
+    "BATON_STORE",
     "XDG_STATE_HOME",
     "NO_COLOR",
     "CLICOLOR",

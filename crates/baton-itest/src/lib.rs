@@ -14,6 +14,7 @@ pub mod bystander;
 pub mod caller;
 pub mod command;
 pub mod contender;
+pub mod etcd;
 pub mod fifo;
 pub mod footprint;
 pub mod handwritten;

@@ -10,7 +10,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-use crate::sys;
+use crate::{record, sys};
 
 /// Clock ticks per second of `/proc/PID/stat`: fixed at 100 for user space on every architecture Linux has.
 pub(crate) const TICKS_PER_SECOND: u64 = 100;
@@ -57,10 +57,12 @@ pub(crate) fn myself() -> Myself {
     KNOWN.get(look_up)
 }
 
-/// The command line of this process as it was when that was first asked, secrets redacted.
+/// The command line of this process as it was when that was first asked, secrets redacted, as long as a record has it.
 pub(crate) fn own_command() -> Option<String> {
     static KNOWN: PerProcess<Option<String>> = PerProcess::new();
-    KNOWN.get(|pid| command_line(i32::try_from(pid).ok()?))
+    KNOWN.get(|pid| {
+        command_line(i32::try_from(pid).ok()?).map(|command| record::limited(&command, record::MAX_COMMAND))
+    })
 }
 
 fn look_up(pid: u32) -> Myself {
@@ -90,8 +92,7 @@ pub(crate) fn pid_namespace() -> Option<String> {
 }
 
 fn small_file(path: &Path) -> Option<String> {
-    let bytes = sys::read_path(path, SMALL_FILE).ok()?;
-    let text = String::from_utf8(bytes).ok()?;
+    let text = String::from_utf8(one_line(path)?).ok()?;
     let text = text.trim();
     (!text.is_empty()).then(|| text.to_owned())
 }
@@ -99,15 +100,21 @@ fn small_file(path: &Path) -> Option<String> {
 /// The name of a user from `/etc/passwd`, else `uid N`: a record is for people, and asking a name service could take
 /// seconds while the lock is being acquired.
 pub(crate) fn user_name(id: u32) -> String {
-    let bytes = sys::read_path(Path::new("/etc/passwd"), PASSWD_LIMIT).unwrap_or_default();
-    String::from_utf8_lossy(&bytes)
-        .lines()
-        .find_map(|line| {
-            let mut fields = line.split(':');
-            let name = fields.next()?;
-            (fields.nth(1)?.parse() == Ok(id)).then(|| name.to_owned())
-        })
-        .unwrap_or_else(|| format!("uid {id}"))
+    let has_it = |text: &[u8]| {
+        let whole = text.iter().rposition(|&byte| byte == b'\n').unwrap_or(0);
+        name_in(&text[..whole], id).is_some()
+    };
+    let bytes = sys::read_path_until(Path::new("/etc/passwd"), PASSWD_LIMIT, has_it).unwrap_or_default();
+    name_in(&bytes, id).unwrap_or_else(|| format!("uid {id}"))
+}
+
+/// The first user of that number in lines of `/etc/passwd`.
+fn name_in(lines: &[u8], id: u32) -> Option<String> {
+    String::from_utf8_lossy(lines).lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let name = fields.next()?;
+        (fields.nth(1)?.parse() == Ok(id)).then(|| name.to_owned())
+    })
 }
 
 /// A process as `/proc/PID/stat` shows it.
@@ -139,7 +146,12 @@ pub(crate) fn proc_path(pid: i32, leaf: &str) -> PathBuf {
 }
 
 fn read_process(path: &Path) -> Option<Process> {
-    parse_stat(&sys::read_path(path, SMALL_FILE).ok()?)
+    parse_stat(&one_line(path)?)
+}
+
+/// Reads a file that ends with its first line, without asking whether there is more.
+fn one_line(path: &Path) -> Option<Vec<u8>> {
+    sys::read_path_until(path, SMALL_FILE, |text| text.ends_with(b"\n")).ok()
 }
 
 /// Reads `/proc/PID/stat`. The second field, the program's name, may hold blanks and parentheses: fields are counted

@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use crate::identity::{self, TICKS_PER_SECOND};
+use crate::record::Record;
 use crate::sys::{self, FileId, Handle, Stat};
 
 /// `/proc/locks` and `fdinfo` are read up to here, in bytes.
@@ -99,7 +100,16 @@ pub(crate) enum By {
 
 /// The processes that have a kernel lock on one of `files`, this one included.
 pub(crate) fn holding(files: &[Listed]) -> Vec<Process> {
-    pids().into_iter().filter(|&pid| holds(pid, files, By::AnyLock)).map(Process::describe).collect()
+    let is_one = |pid: &u32| holds(*pid, files, By::AnyLock) && !shares_with_its_parent(*pid);
+    pids().into_iter().filter(is_one).map(Process::describe).collect()
+}
+
+/// Has the process no descriptors of its own, but its parent's, as a [`sys::Lookout`] has? What it has is had by the parent, which is seen
+/// for itself. Where the kernel does not tell, it counts as any other.
+pub(crate) fn shares_with_its_parent(pid: u32) -> bool {
+    let process = i32::try_from(pid).ok().and_then(identity::process);
+    let parent = process.and_then(|process| u32::try_from(process.parent).ok());
+    parent.is_some_and(|parent| sys::share_descriptors(pid, parent) == Ok(true))
 }
 
 /// Does the process have such a kernel lock on one of `files`?
@@ -138,10 +148,12 @@ pub(crate) fn others_can_write(own: &Handle, file: &Listed) -> bool {
 
 fn is_open_by_another(own: &Handle, file: &Listed, counts: impl Fn(&Descriptor) -> bool) -> bool {
     let (own_pid, own_number) = (sys::process_id(), own.as_raw_fd().to_string());
+    // Or a child's that waits in our place.
+    let is_own = |pid| pid == own_pid || sys::share_descriptors(pid, own_pid) == Ok(true);
     pids().into_iter().any(|pid| {
         descriptors(pid, std::slice::from_ref(file))
             .iter()
-            .any(|descriptor| !(pid == own_pid && descriptor.number == own_number) && counts(descriptor))
+            .any(|descriptor| !(descriptor.number == own_number && is_own(pid)) && counts(descriptor))
     })
 }
 
@@ -174,6 +186,20 @@ pub(crate) fn own_ancestry() -> Vec<u32> {
         next = identity::process(next).map_or(0, |process| process.parent);
     }
     line
+}
+
+impl Record {
+    /// Does it name this process or one above it? By pid, start, boot and pid namespace: who has all of these in common is the same
+    /// process. For stores where nothing better tells whether a holder is one's own; in a directory the kernel does.
+    pub fn names_own_ancestor(&self) -> bool {
+        let Some(details) = &self.baton else { return false };
+        let start = || identity::process(i32::try_from(self.pid).ok()?).map(|process| process.start);
+        let is_same = |one: &Option<String>, other: Option<String>| one.is_some() && *one == other;
+        is_same(&details.boot_id, identity::boot_id())
+            && is_same(&details.pid_namespace, identity::pid_namespace())
+            && own_ancestry().contains(&self.pid)
+            && details.process_start == start()
+    }
 }
 
 /// One open descriptor of a process.
@@ -299,6 +325,21 @@ mod tests {
     }
 
     #[test]
+    fn child_that_waits_in_our_place_is_nobody_else() {
+        let place = tempfile::tempdir().expect("a directory");
+        let opened = || File::create(place.path().join("waited for")).expect("created");
+        let (holder, waiting) = (opened(), Handle::from(opened()));
+        holder.lock().expect("locked");
+        let file = tempfile::tempfile().expect("a file");
+        let files = [listed(&file)];
+        file.lock().expect("locked");
+        let _lookout = sys::Lookout::start(&waiting, sys::Awaited::Flock).expect("started");
+        let seen = || holding(&files).iter().map(|process| process.pid).collect::<Vec<_>>();
+        assert_eq!(seen(), [std::process::id()]);
+        assert!(!others_have_open(&file.into(), &files[0]));
+    }
+
+    #[test]
     fn kernel_and_process_table_agree_on_who_has_a_file_open() {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().join("file");
@@ -341,5 +382,29 @@ mod tests {
         let line = own_ancestry();
         assert_eq!(line.first(), Some(&std::process::id()));
         assert!(line.len() < 1000);
+    }
+
+    #[test]
+    fn record_names_an_own_ancestor_only_if_all_of_its_identity_is_that_of_one() {
+        let own = crate::Lock::options().record(None);
+        assert!(own.names_own_ancestor());
+        let with = |change: fn(&mut Record)| {
+            let mut changed = own.clone();
+            change(&mut changed);
+            changed.names_own_ancestor()
+        };
+        assert!(!with(|record| record.pid = 1_000_000_000));
+        assert!(!with(|record| record.baton = None));
+        let details: [fn(&mut crate::Details); 4] = [
+            |details| details.boot_id = Some("another".into()),
+            |details| details.boot_id = None,
+            |details| details.pid_namespace = Some("pid:[1]".into()),
+            |details| details.process_start = details.process_start.map(|start| start + 1),
+        ];
+        for change in details {
+            let mut changed = own.clone();
+            change(changed.baton.as_mut().expect("its own"));
+            assert!(!changed.names_own_ancestor(), "{changed:?}");
+        }
     }
 }

@@ -27,6 +27,15 @@ pub(crate) const MAX_COMMAND: usize = 4 * 1024;
 /// The longest purpose that a record carries, in bytes, after redaction.
 pub(crate) const MAX_PURPOSE: usize = 1024;
 
+/// How many bytes one byte of a text takes in JSON at most: a control character.
+const ESCAPED: usize = 6;
+
+/// More than what a record has besides its texts, in bytes.
+const REST: usize = 1024;
+
+/// What a record of ours ends with, and nothing within it does: what it contains is indented.
+pub(crate) const END: &[u8] = b"\n}";
+
 /// The version of the `baton` object that this library writes.
 pub(crate) const VERSION: u64 = 1;
 
@@ -154,6 +163,9 @@ impl Record {
 
     /// Shortens command and purpose until the JSON is within [`MAX_WRITTEN`]: a control character takes six bytes there.
     pub(crate) fn fit(&mut self) {
+        if self.texts() * ESCAPED + REST <= MAX_WRITTEN {
+            return;
+        }
         // Ends because both halve each time, and the rest of a record is far below the limit.
         for divisor in [2, 4, 8, 16] {
             if self.to_json().len() <= MAX_WRITTEN {
@@ -164,6 +176,16 @@ impl Record {
                 baton.purpose = baton.purpose.take().map(|text| limited(&text, MAX_PURPOSE / divisor));
             }
         }
+    }
+
+    /// How long all of its texts are together, in bytes.
+    fn texts(&self) -> usize {
+        let length = |text: &Option<String>| text.as_ref().map_or(0, String::len);
+        let details = self.baton.as_ref().map_or(0, |baton| {
+            let Details { boot_id, host, user, pid_namespace, purpose, .. } = baton;
+            [boot_id, host, user, pid_namespace, purpose].into_iter().map(length).sum()
+        });
+        length(&self.started_at) + length(&self.command) + details
     }
 
     /// The record as JSON, in the shape in which it is on disk.

@@ -23,3 +23,15 @@ use crate::sys;
 pub fn with_no_signal_blocked(command: &mut Command) {
     sys::unblock_signals_at_exec(command);
 }
+
+/// Does this process ignore the signal of that number? One that it catches is not ignored.
+///
+/// # Examples
+///
+/// ```
+/// assert!(!baton_lock::start::is_ignored(9), "SIGKILL can't be");
+/// ```
+#[must_use]
+pub fn is_ignored(signal: i32) -> bool {
+    sys::is_ignored(signal)
+}

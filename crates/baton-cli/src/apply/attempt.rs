@@ -10,8 +10,8 @@
 use std::ffi::OsStr;
 use std::time::Instant;
 
-use baton_lock::session::{self, Event, Purpose, Store, Writer};
-use baton_lock::state_dir::Place;
+use baton_lock::session::{self, Event, Purpose, Writer};
+use baton_lock::store::{Intent, Store};
 use baton_lock::{Held, Integrity, Lock, escape};
 
 use super::choice::{self, Beginning, Chosen};
@@ -30,11 +30,11 @@ use crate::run::signals::Caught;
 use crate::run::waiting::{self, Answer, Limit};
 
 /// `baton apply`.
-pub(super) fn apply(args: &ApplyArgs) -> Result<u8, Failure> {
+pub(super) fn apply(args: &ApplyArgs, place: &dyn Store) -> Result<u8, Failure> {
     let plan = Plan::load(&args.plan)?;
     let asked = asked(args, &plan)?;
-    let store = Store::named(&plan.name)?;
-    under_lock(&plan, &store, &args.waiting, |held| {
+    let store = place.session(&plan.name)?;
+    under_lock(&plan, place, &args.waiting, |held| {
         let changes = if args.accept_changes { Changes::Accepted } else { Changes::Refused };
         let begin = Beginning { plan: &plan, held, changes };
         let chosen = open(&store, held, &asked).and_then(|writer| {
@@ -45,7 +45,7 @@ pub(super) fn apply(args: &ApplyArgs) -> Result<u8, Failure> {
             Err(failure) => Ok(Outcome::Untouched(Err(failure))),
             Ok((_, Chosen::Over(code))) => Ok(Outcome::Untouched(Ok(code))),
             Ok((writer, Chosen::Events(events, only))) => {
-                let mut runner = runner(&plan, held, writer, &args.telling, &args.waiting)?;
+                let mut runner = runner(place, &plan, held, writer, &args.telling, &args.waiting)?;
                 runner.begin(events)?;
                 Ok(Outcome::Done(code_of(runner.run(only.as_deref())?)))
             }
@@ -54,10 +54,10 @@ pub(super) fn apply(args: &ApplyArgs) -> Result<u8, Failure> {
 }
 
 /// `baton undo`.
-pub(super) fn undo(args: &UndoArgs) -> Result<u8, Failure> {
+pub(super) fn undo(args: &UndoArgs, place: &dyn Store) -> Result<u8, Failure> {
     let plan = Plan::load(&args.plan)?;
-    let store = Store::named(&plan.name)?;
-    under_lock(&plan, &store, &args.waiting, |held| {
+    let store = place.session(&plan.name)?;
+    under_lock(&plan, place, &args.waiting, |held| {
         let found = store.open(held).map_err(Failure::from).and_then(|writer| {
             let todo = undoing::todo(&plan, writer.session())?;
             Ok((writer, todo))
@@ -78,13 +78,14 @@ pub(super) fn undo(args: &UndoArgs) -> Result<u8, Failure> {
             })));
         }
         let begin = Beginning { plan: &plan, held, changes: Changes::Accepted };
-        let mut runner = runner(&plan, held, writer, &args.telling, &args.waiting)?;
+        let mut runner = runner(place, &plan, held, writer, &args.telling, &args.waiting)?;
         runner.begin(vec![Event::AttemptBegun(begin.begin().with_purpose(Purpose::Undo))])?;
         Ok(Outcome::Done(code_of(undoing::run(&mut runner, &todo)?)))
     })
 }
 
 fn runner<'a>(
+    place: &dyn Store,
     plan: &'a Plan,
     held: &'a Held,
     writer: Writer,
@@ -96,8 +97,8 @@ fn runner<'a>(
         message: format!("cannot catch signals: {error}"),
         hint: None,
     })?;
-    let teller = Teller::open(plan, telling, Notices::unless(waiting.quiet));
-    Ok(Runner::new(plan, held, caught, writer, teller))
+    let teller = Teller::open(place, plan, telling, Notices::unless(waiting.quiet));
+    Ok(Runner::new(place, plan, held, caught, writer, teller))
 }
 
 fn confirmed_undo(todo: &[String], yes: bool) -> bool {
@@ -125,17 +126,16 @@ enum Outcome {
 /// Acquires the plan's lock, and gives it back at the end.
 fn under_lock(
     plan: &Plan,
-    store: &Store,
+    place: &dyn Store,
     waiting: &WaitingArgs,
     work: impl FnOnce(&Held) -> Result<Outcome, Failure>,
 ) -> Result<u8, Failure> {
-    Place::parse(OsStr::new(&plan.name))?.prepare()?;
     let options = plan.description.iter().fold(Lock::options(), baton_lock::Options::purpose);
-    let lock = options.open(store.lock_path())?;
+    let lock = place.lock(OsStr::new(&plan.name), options, Intent::Acquire)?;
     let notices = Notices::unless(waiting.quiet);
     let started = Instant::now();
     let busy = Ok(waiting.busy_code.unwrap_or(exit::BUSY));
-    match waiting::acquire(&lock, Limit::of(waiting), notices)? {
+    match waiting::acquire(&*lock, Limit::of(waiting), notices)? {
         Answer::Held(held) => {
             holding::tell(&held, notices);
             let result = work(&held);
@@ -219,7 +219,7 @@ fn unknown_step(step: &str, plan: &Plan) -> Failure {
 }
 
 /// Opens the session; one that can't be read is moved aside for a fresh start, and never else.
-fn open(store: &Store, held: &Held, asked: &Asked) -> Result<Writer, Failure> {
+fn open(store: &session::Store, held: &Held, asked: &Asked) -> Result<Writer, Failure> {
     use session::Error::{Corrupt, Newer, NotASession};
     match store.open(held) {
         Err(Corrupt { .. } | Newer { .. } | NotASession { .. }) if *asked == Asked::Fresh => {

@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 use std::io::{self, Write as _};
 
 use baton_lock::escape;
-use baton_lock::session::{Session, Store};
+use baton_lock::session::Session;
+use baton_lock::store::Store;
 
 use super::attempt;
 use super::choice::{self, how_it_stands};
@@ -16,10 +17,10 @@ use crate::failure::Failure;
 use crate::plan::{Plan, Step};
 
 /// Prints it.
-pub(super) fn show(args: &ApplyArgs) -> Result<u8, Failure> {
+pub(super) fn show(args: &ApplyArgs, place: &dyn Store) -> Result<u8, Failure> {
     let plan = Plan::load(&args.plan)?;
     let asked = attempt::asked(args, &plan)?;
-    let session = Store::named(&plan.name)?.load()?;
+    let session = place.session(&plan.name)?.load()?;
     let changes = if args.accept_changes { Changes::Accepted } else { Changes::Refused };
     let (code, text) = text(&plan, session.as_ref(), &asked, changes);
     // Nobody may be reading any more.

@@ -25,18 +25,20 @@ mod step;
 mod tell;
 mod undoing;
 
+use baton_lock::store::Store;
+
 use crate::args::{ApplyArgs, UndoArgs};
 use crate::failure::Failure;
 use crate::notice;
 
 /// Runs a plan; gives back the exit code.
-pub fn apply(args: &ApplyArgs) -> u8 {
-    told(if args.dry_run { dry_run::show(args) } else { attempt::apply(args) })
+pub fn apply(args: &ApplyArgs, store: &dyn Store) -> u8 {
+    told(if args.dry_run { dry_run::show(args, store) } else { attempt::apply(args, store) })
 }
 
 /// Undoes a plan; gives back the exit code.
-pub fn undo(args: &UndoArgs) -> u8 {
-    told(attempt::undo(args))
+pub fn undo(args: &UndoArgs, store: &dyn Store) -> u8 {
+    told(attempt::undo(args, store))
 }
 
 fn told(result: Result<u8, Failure>) -> u8 {

@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 
 use baton_lock::redact::Secrets;
 use baton_lock::session::{Cause, End, Event, Session, StepStatus, Writer};
-use baton_lock::{Held, escape, state_dir};
+use baton_lock::store::Store;
+use baton_lock::{Held, escape};
 use nix::sys::signal::Signal;
 
 use super::log::{self, Log, Output};
@@ -69,13 +70,14 @@ pub(super) struct Runner<'a> {
 
 impl<'a> Runner<'a> {
     pub(super) fn new(
+        place: &dyn Store,
         plan: &'a Plan,
         held: &'a Held,
         caught: Caught,
         mut writer: Writer,
         teller: Teller,
     ) -> Self {
-        let state = state_dir::state_directory().unwrap_or_default();
+        let state = place.state().unwrap_or_default();
         let logs = std::path::absolute(state.join("logs").join(&plan.name)).unwrap_or_default();
         let secrets = plan.secrets();
         writer.hide(secrets.clone());

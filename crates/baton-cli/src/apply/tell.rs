@@ -13,7 +13,8 @@ use std::time::Duration;
 use anstyle::{AnsiColor, Style};
 use baton_lock::redact::Secrets;
 use baton_lock::session::{End, Purpose, Session};
-use baton_lock::{clock, escape, state_dir};
+use baton_lock::store::Store;
+use baton_lock::{clock, escape};
 
 use super::log::Log;
 use super::runner::{Fault, FaultCause};
@@ -62,14 +63,14 @@ pub(super) struct Teller {
 }
 
 impl Teller {
-    pub(super) fn open(plan: &Plan, args: &TellingArgs, notices: Notices) -> Self {
+    pub(super) fn open(place: &dyn Store, plan: &Plan, args: &TellingArgs, notices: Notices) -> Self {
         let manner = match notices {
             _ if args.json => Manner::Json,
             Notices::Silenced => Manner::Silent,
             Notices::Shown if io::stdout().is_terminal() => Manner::Terminal,
             Notices::Shown => Manner::Lines,
         };
-        let state = state_dir::state_directory().unwrap_or_default();
+        let state = place.state().unwrap_or_default();
         let cannot = |error: &io::Error| {
             notice::warning(&format!("the history of `{}` can't be kept: {error}", plan.name));
         };

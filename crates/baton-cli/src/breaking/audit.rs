@@ -9,7 +9,7 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use baton_lock::{Process, clock, escape, state_dir};
+use baton_lock::{Process, clock, escape};
 use nix::sys::signal::Signal;
 use rustix::fs::{Mode, OFlags};
 use serde_json::json;
@@ -18,6 +18,7 @@ use crate::{json, notice, plain_file};
 
 /// What all lines of one break have in common.
 pub(super) struct Line<'a> {
+    pub(super) state: Option<&'a Path>,
     pub(super) lock: &'a Path,
     pub(super) token: u64,
     pub(super) signal: Signal,
@@ -27,7 +28,7 @@ pub(super) struct Line<'a> {
 impl Line<'_> {
     /// Adds a line.
     pub(super) fn write(&self, event: &str, processes: &[Process]) {
-        let Some(path) = state_dir::state_directory().map(|state| state.join("breaks.jsonl")) else {
+        let Some(path) = self.state.map(|state| state.join("breaks.jsonl")) else {
             notice::warning("the break is not noted: no state directory is known");
             return;
         };

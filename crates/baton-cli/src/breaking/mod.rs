@@ -7,7 +7,8 @@ mod audit;
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
 
-use baton_lock::{Broken, Ending, Lock, Observation, Process, Record};
+use baton_lock::store::{Store, StoredLock};
+use baton_lock::{Broken, Ending, Naming, Observation, Process, Record};
 use serde_json::{Value, json};
 
 use crate::args::BreakArgs;
@@ -15,8 +16,8 @@ use crate::failure::Failure;
 use crate::{exit, json, lock_argument, notice, status};
 
 /// Ends the holder; gives back the exit code.
-pub fn break_holder(args: &BreakArgs) -> u8 {
-    let told = attempt(args).unwrap_or_else(Told::of_failure);
+pub fn break_holder(args: &BreakArgs, store: &dyn Store) -> u8 {
+    let told = attempt(args, store).unwrap_or_else(Told::of_failure);
     if args.json {
         // Nobody may be reading any more: the exit code still tells.
         let _ = io::stdout().write_all(json::text(&told.json).as_bytes());
@@ -46,12 +47,19 @@ impl Told {
     }
 }
 
-fn attempt(args: &BreakArgs) -> Result<Told, Failure> {
-    let lock = lock_argument::to_look_at(&args.lock)?;
+fn attempt(args: &BreakArgs, store: &dyn Store) -> Result<Told, Failure> {
+    let lock = lock_argument::to_look_at(&args.lock, store)?;
     let ending = Ending { signal: args.signal as i32, grace: args.grace };
-    let audit = audit::Line { lock: lock.path(), token: args.token, signal: args.signal, grace: args.grace };
+    let state = store.state();
+    let audit = audit::Line {
+        state: state.as_deref(),
+        lock: lock.path(),
+        token: args.token,
+        signal: args.signal,
+        grace: args.grace,
+    };
     let mut is_begun = false;
-    let broken = lock.break_holder(args.token, ending, |processes| {
+    let broken = lock.break_holder(args.token, ending, &mut |processes| {
         is_begun = true;
         audit.write("begun", processes);
     });
@@ -67,7 +75,7 @@ fn attempt(args: &BreakArgs) -> Result<Told, Failure> {
     if is_begun {
         audit.write(word(&broken), signalled(&broken));
     }
-    Ok(tell(&lock, args.token, &broken))
+    Ok(tell(&*lock, args.token, &broken))
 }
 
 /// What came of it, in one word; the words are stable.
@@ -90,7 +98,7 @@ fn signalled(broken: &Broken) -> &[Process] {
     }
 }
 
-fn tell(lock: &Lock, token: u64, broken: &Broken) -> Told {
+fn tell(lock: &dyn StoredLock, token: u64, broken: &Broken) -> Told {
     let (code, text, failure) = in_words(lock, token, broken);
     let processes: Vec<Value> = signalled(broken).iter().map(json::process).collect();
     let (is_killed, next) = match broken {
@@ -100,7 +108,7 @@ fn tell(lock: &Lock, token: u64, broken: &Broken) -> Told {
     let json = json!({
         "schema": json::SCHEMA,
         "lock": lock.path().to_string_lossy(),
-        "naming": lock.naming().name(),
+        "naming": lock.naming().map(Naming::name),
         "token": token,
         "result": word(broken),
         "exitCode": code,
@@ -112,7 +120,7 @@ fn tell(lock: &Lock, token: u64, broken: &Broken) -> Told {
     Told { code, text, failure, json }
 }
 
-fn in_words(lock: &Lock, token: u64, broken: &Broken) -> (u8, String, Option<Failure>) {
+fn in_words(lock: &dyn StoredLock, token: u64, broken: &Broken) -> (u8, String, Option<Failure>) {
     let path = baton_lock::escape::path(lock.path());
     let failed =
         |code, message, hint| (code, String::new(), Some(Failure { code, message, hint: Some(hint) }));

@@ -6,7 +6,8 @@
 use std::io::{self, PipeReader, Read as _};
 use std::os::fd::OwnedFd;
 
-use baton_lock::{Lock, escape};
+use baton_lock::escape;
+use baton_lock::store::StoredLock;
 use rustix::io::FdFlags;
 use rustix::pipe::PipeFlags;
 
@@ -29,12 +30,12 @@ impl Closing {
     }
 
     /// Waits until the last copy of the write end is closed.
-    pub(super) fn wait(self, locks: &[Lock], notices: Notices) {
+    pub(super) fn wait(self, locks: &[Box<dyn StoredLock>], notices: Notices) {
         let Self { mut ours, theirs } = self;
         drop(theirs);
         if is_open(&ours) {
             for lock in locks {
-                tell(lock, notices);
+                tell(&**lock, notices);
             }
         }
         // Somebody may write to it, which means nothing. An error means that nobody can be waited for any more.
@@ -50,7 +51,7 @@ fn is_open(ours: &PipeReader) -> bool {
 }
 
 /// Says who is still there.
-fn tell(lock: &Lock, notices: Notices) {
+fn tell(lock: &dyn StoredLock, notices: Notices) {
     let processes = lock.observe().map(|seen| seen.processes).unwrap_or_default();
     let others = processes.iter().filter(|process| process.pid != std::process::id());
     let names: Vec<String> = others.map(baton_lock::Process::summary).collect();

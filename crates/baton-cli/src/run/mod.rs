@@ -22,6 +22,7 @@ use std::ffi::OsString;
 use std::time::Instant;
 
 use baton_lock::Observation;
+use baton_lock::store::Store;
 
 use crate::args::RunArgs;
 use crate::failure::Failure;
@@ -29,16 +30,16 @@ use crate::notice::Notices;
 use crate::{exit, lock_argument, notice};
 use report::{Became, Report, Story};
 use several::Several;
-use waiting::{Answer, Limit};
+use waiting::{Answer, Limit, Look};
 
 /// Runs the command; gives back the exit code.
-pub fn run(args: &RunArgs) -> u8 {
+pub fn run(args: &RunArgs, store: &dyn Store) -> u8 {
     let report = match Report::open(args.report.as_deref()) {
         Ok(report) => report,
         Err(failure) => return told(&failure),
     };
     let mut story = Story::default();
-    let code = perform(args, &mut story).unwrap_or_else(|failure| {
+    let code = perform(args, store, &mut story).unwrap_or_else(|failure| {
         let code = told(&failure);
         story.failure = Some(failure);
         code
@@ -55,10 +56,17 @@ fn told(failure: &Failure) -> u8 {
     failure.code
 }
 
-fn perform(args: &RunArgs, story: &mut Story) -> Result<u8, Failure> {
+fn perform(args: &RunArgs, store: &dyn Store, story: &mut Story) -> Result<u8, Failure> {
+    if args.exec && store.lease().is_some() {
+        return Err(Failure {
+            code: exit::USAGE,
+            message: "`--exec` leaves nobody to keep up the lease of the lock".to_owned(),
+            hint: Some("leave it out".to_owned()),
+        });
+    }
     let argv: Vec<String> = args.command.iter().map(|word| word.to_string_lossy().into_owned()).collect();
     let open = |lock: &OsString| {
-        lock_argument::to_acquire(lock, &args.kind, |options| {
+        lock_argument::to_acquire(store, lock, &args.kind, |options| {
             let options = options.command(&argv).ends_by_exec(args.exec);
             args.purpose.iter().fold(options, baton_lock::Options::purpose)
         })
@@ -66,8 +74,9 @@ fn perform(args: &RunArgs, story: &mut Story) -> Result<u8, Failure> {
     let locks = args.locks.iter().map(open).collect::<Result<Vec<_>, _>>()?;
     story.about(&locks);
     let notices = Notices::unless(args.waiting.quiet);
+    let look = if args.report.is_some() { Look::Everybody } else { Look::Holder };
     let started = Instant::now();
-    let answer = several::acquire(&locks, Limit::of(&args.waiting), notices)?;
+    let answer = several::acquire(locks, Limit::of(&args.waiting), notices, look)?;
     story.waited = started.elapsed();
     let busy_code = args.waiting.busy_code.unwrap_or(exit::BUSY);
     let mut busy = |became, seen: &Observation| {

@@ -8,7 +8,8 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use baton_lock::{Integrity, Lock, Observation};
+use baton_lock::store::StoredLock;
+use baton_lock::{Integrity, Naming, Observation};
 use serde_json::{Map, Value, json};
 
 use super::job::Ended;
@@ -104,12 +105,11 @@ pub(super) struct Story {
 
 impl Story {
     /// Notes which locks it is about.
-    pub(super) fn about(&mut self, locks: &[Lock]) {
-        let about =
-            |lock: &Lock| json!({ "lock": lock.path().to_string_lossy(), "naming": lock.naming().name() });
-        self.lock.extend(members(about(&locks[0])));
+    pub(super) fn about(&mut self, locks: &[Box<dyn StoredLock>]) {
+        let about = |lock: &dyn StoredLock| json!({ "lock": lock.path().to_string_lossy(), "naming": lock.naming().map(Naming::name) });
+        self.lock.extend(members(about(&*locks[0])));
         if locks.len() > 1 {
-            self.lock.insert("locks".into(), locks.iter().map(about).collect());
+            self.lock.insert("locks".into(), locks.iter().map(|lock| about(&**lock)).collect());
         }
     }
 

@@ -7,11 +7,12 @@
 
 use std::path::Path;
 
-use baton_lock::{Cancel, Held, Identity, Lock, Outcome, escape};
+use baton_lock::store::StoredLock;
+use baton_lock::{Cancel, Held, Identity, Outcome, escape};
 use nix::sys::signal::Signal;
 
 use super::signals::Caught;
-use super::waiting::{self, Answer, Limit};
+use super::waiting::{self, Answer, Limit, Look};
 use crate::exit;
 use crate::failure::Failure;
 use crate::notice::Notices;
@@ -29,7 +30,7 @@ pub(super) enum Several {
 /// The locks that are held, in the order in which they were named.
 #[derive(Debug)]
 pub(super) struct Holds {
-    pub(super) locks: Vec<Lock>,
+    pub(super) locks: Vec<Box<dyn StoredLock>>,
     pub(super) held: Vec<Held>,
 }
 
@@ -47,8 +48,13 @@ impl Holds {
 }
 
 /// Acquires all of them within the limit, which is one for all.
-pub(super) fn acquire(locks: &[Lock], limit: Limit, notices: Notices) -> Result<Several, Failure> {
-    let order = order(locks)?;
+pub(super) fn acquire(
+    locks: Vec<Box<dyn StoredLock>>,
+    limit: Limit,
+    notices: Notices,
+    look: Look,
+) -> Result<Several, Failure> {
+    let order = order(&locks)?;
     let mut held: Vec<(usize, Held)> = Vec::new();
     let mut caught = None;
     for index in order {
@@ -56,7 +62,7 @@ pub(super) fn acquire(locks: &[Lock], limit: Limit, notices: Notices) -> Result<
             caught = Some(catch()?);
         }
         let cancel = caught.as_ref().map(|(_, cancel)| cancel);
-        match waiting::acquire_unless(&locks[index], limit, notices, cancel) {
+        match waiting::acquire_unless(&*locks[index], limit, notices, look, cancel) {
             Ok(Answer::Held(one)) => held.push((index, one)),
             other => {
                 held.into_iter().rev().for_each(|(_, held)| held.undo());
@@ -69,7 +75,6 @@ pub(super) fn acquire(locks: &[Lock], limit: Limit, notices: Notices) -> Result<
         }
     }
     held.sort_by_key(|(index, _)| *index);
-    let locks = locks.to_vec();
     Ok(Several::Held(Holds { locks, held: held.into_iter().map(|(_, held)| held).collect() }))
 }
 
@@ -82,7 +87,7 @@ fn catch() -> Result<(Caught, Cancel), Failure> {
 }
 
 /// In which order they are taken.
-fn order(locks: &[Lock]) -> Result<Vec<usize>, Failure> {
+fn order(locks: &[Box<dyn StoredLock>]) -> Result<Vec<usize>, Failure> {
     if locks.len() == 1 {
         return Ok(vec![0]);
     }

@@ -139,13 +139,9 @@ impl Drop for Caught {
     }
 }
 
-/// Does this process ignore the signal, when it does not catch it? One that is blocked arrives all the same. Asked of `/proc`, since
-/// the system call has no safe form.
+/// Does this process ignore the signal, when it does not catch it? One that is blocked arrives all the same.
 pub(crate) fn is_ignored(signal: Signal) -> bool {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    let ignored = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
-    ignored & (1 << (signal as i32 - 1)) != 0
+    baton_lock::start::is_ignored(signal as i32)
 }
 
 /// Passes a signal on to a process that is ours and not reaped yet, so that its id can't be another's.

@@ -6,7 +6,8 @@ use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use baton_lock::{Attempt, Cancel, Held, Lock, Observation, clock};
+use baton_lock::store::StoredLock;
+use baton_lock::{Attempt, Cancel, Held, Observation, clock};
 
 use crate::args::WaitingArgs;
 use crate::failure::Failure;
@@ -44,6 +45,15 @@ impl Limit {
     }
 }
 
+/// Who is looked for where a lock is busy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Look {
+    /// Whoever a message names.
+    Holder,
+    /// All who have it, and who waits: for programs, since it takes the whole process table.
+    Everybody,
+}
+
 /// What came of asking for a lock.
 #[derive(Debug)]
 pub(crate) enum Answer {
@@ -57,15 +67,16 @@ pub(crate) enum Answer {
 }
 
 /// Acquires a lock within the limit, and says whom it waits for.
-pub(crate) fn acquire(lock: &Lock, limit: Limit, notices: Notices) -> Result<Answer, Failure> {
-    acquire_unless(lock, limit, notices, None)
+pub(crate) fn acquire(lock: &dyn StoredLock, limit: Limit, notices: Notices) -> Result<Answer, Failure> {
+    acquire_unless(lock, limit, notices, Look::Holder, None)
 }
 
 /// The same, given up if that happens: then it has timed out.
 pub(crate) fn acquire_unless(
-    lock: &Lock,
+    lock: &dyn StoredLock,
     limit: Limit,
     notices: Notices,
+    look: Look,
     cancel: Option<&Cancel>,
 ) -> Result<Answer, Failure> {
     let mut ticker = None;
@@ -79,16 +90,14 @@ pub(crate) fn acquire_unless(
             return ControlFlow::Continue(());
         }
         let place = seen.place_in_words();
-        // The record names who acquired it; the process table also knows who has it now.
-        let seen = lock.observe().ok().filter(|seen| !seen.is_obtainable()).unwrap_or_else(|| seen.clone());
+        let seen = whose(lock, seen, look);
         notices.say(&format!("waiting: {}{place}", seen.reason()), None);
         ticker = Some(Ticker::start(notices));
         ControlFlow::Continue(())
     };
-    let attempt = match (limit, cancel) {
-        (Limit::Now, _) => lock.try_lock(),
-        (limit, None) => lock.lock_with(limit.deadline(), &mut on_busy),
-        (limit, Some(cancel)) => lock.lock_cancellable_with(limit.deadline(), cancel, &mut on_busy),
+    let attempt = match limit {
+        Limit::Now => lock.try_lock(),
+        limit => lock.lock_with(limit.deadline(), cancel, &mut on_busy),
     };
     if let Some(ticker) = ticker {
         ticker.stop();
@@ -97,8 +106,7 @@ pub(crate) fn acquire_unless(
         (Attempt::Held(held), _) => Answer::Held(held),
         (Attempt::Busy(seen), Some(pid)) => Answer::HeldByOwnAncestor(seen, pid),
         (Attempt::Busy(seen), None) => {
-            // Free by now is no answer to who was in the way.
-            let seen = lock.observe().ok().filter(|now| !now.is_obtainable()).map_or(seen, Box::new);
+            let seen = Box::new(whose(lock, &seen, look));
             if limit == Limit::Now {
                 lock.held_by_own_ancestor()
                     .map_or(Answer::Busy(seen.clone()), |pid| Answer::HeldByOwnAncestor(seen, pid))
@@ -107,6 +115,16 @@ pub(crate) fn acquire_unless(
             }
         }
     })
+}
+
+/// Whose a lock is that was found busy: the record names who acquired it, the process table also knows who has it now.
+fn whose(lock: &dyn StoredLock, seen: &Observation, look: Look) -> Observation {
+    let now = match look {
+        Look::Holder => lock.observe_holder(seen),
+        Look::Everybody => lock.observe(),
+    };
+    // Free by now is no answer to who was in the way.
+    now.ok().filter(|now| !now.is_obtainable()).unwrap_or_else(|| seen.clone())
 }
 
 /// Says that a lock is busy, and what to do; `after` is how long it was waited for.

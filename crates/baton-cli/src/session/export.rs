@@ -3,12 +3,10 @@
 //! Both are as they are on disk, with all members, those too that this version doesn't know. A session that can't be understood is
 //! refused: half a truth would be taken for all of it.
 
-use std::io::Read as _;
-use std::path::Path;
 use std::time::SystemTime;
 
-use baton_lock::session::MAX_SIZE;
-use baton_lock::{clock, escape};
+use baton_lock::clock;
+use baton_lock::store::Store;
 use serde_json::{Value, json};
 
 use super::output::Output;
@@ -16,11 +14,11 @@ use super::place::{Place, untold};
 use crate::args::SessionExportArgs;
 use crate::failure::Failure;
 use crate::history::History;
-use crate::{exit, json, notice, plain_file};
+use crate::{exit, json, notice};
 
 /// Writes the document.
-pub(super) fn export(args: &SessionExportArgs) -> Result<u8, Failure> {
-    let place = Place::of(&args.name)?;
+pub(super) fn export(args: &SessionExportArgs, store: &dyn Store) -> Result<u8, Failure> {
+    let place = Place::of(&args.name, store)?;
     let document = document(&place)?;
     let output = args.output.as_deref().map_or(Output::Standard, Output::of);
     output.write(&json::text(&document))?;
@@ -28,8 +26,9 @@ pub(super) fn export(args: &SessionExportArgs) -> Result<u8, Failure> {
 }
 
 pub(super) fn document(place: &Place) -> Result<Value, Failure> {
-    place.load()?;
-    let session = read(place.store.path())?;
+    let (_, bytes) = place.store.load_with_bytes()?.ok_or_else(|| place.missing())?;
+    // What was understood is JSON.
+    let session: Value = serde_json::from_slice(&bytes).unwrap_or_default();
     let (history, unreadable) = History::documents(place.state(), place.name()).unwrap_or_else(|error| {
         notice::warning(&untold(&error));
         (Vec::new(), 0)
@@ -42,16 +41,4 @@ pub(super) fn document(place: &Place) -> Result<Value, Failure> {
         "history": history,
         "unreadableHistoryLines": unreadable,
     }))
-}
-
-fn read(path: &Path) -> Result<Value, Failure> {
-    let mut bytes = Vec::new();
-    plain_file::open(path)
-        .and_then(|file| file.take(MAX_SIZE as u64).read_to_end(&mut bytes))
-        .and_then(|_| Ok(serde_json::from_slice(&bytes)?))
-        .map_err(|error| Failure {
-            code: exit::CONTENT,
-            message: format!("cannot read the session {}: {error}", escape::path(path)),
-            hint: Some("it was whole a moment ago; try again".to_owned()),
-        })
 }

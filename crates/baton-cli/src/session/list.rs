@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::io::{self, Write as _};
 
 use baton_lock::session::{Session, Step};
+use baton_lock::store::Store;
 use serde_json::{Value, json};
 
 use super::place::Place;
@@ -24,8 +25,8 @@ struct Row {
 }
 
 /// Prints all of them. One that can't be read is no reason not to print the others.
-pub(super) fn list(args: &SessionListArgs) -> Result<u8, Failure> {
-    let rows: Vec<Row> = Place::all()?.into_iter().filter_map(row).collect();
+pub(super) fn list(args: &SessionListArgs, store: &dyn Store) -> Result<u8, Failure> {
+    let rows: Vec<Row> = Place::all(store)?.into_iter().filter_map(row).collect();
     let text = if args.json { as_json(&rows) } else { as_text(&rows) };
     // Nobody may be reading any more.
     let _ = io::stdout().write_all(text.as_bytes());
@@ -43,7 +44,7 @@ pub(super) fn list(args: &SessionListArgs) -> Result<u8, Failure> {
 /// `None`: it has gone meanwhile.
 fn row(place: Place) -> Option<Row> {
     let session = place.store.load().map_err(Failure::from).transpose()?;
-    let runner = Runner::of(&place.store);
+    let runner = Runner::of(&place);
     Some(Row { place, session, runner })
 }
 

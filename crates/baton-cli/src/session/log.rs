@@ -9,6 +9,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use baton_lock::session::Session;
+use baton_lock::store::Store;
 use baton_lock::{escape, state_dir};
 
 use super::place::Place;
@@ -28,8 +29,8 @@ pub(super) struct Log {
 }
 
 /// Prints a log, or where it is.
-pub(super) fn log(args: &SessionLogArgs) -> Result<u8, Failure> {
-    let place = Place::of(&args.name)?;
+pub(super) fn log(args: &SessionLogArgs, store: &dyn Store) -> Result<u8, Failure> {
+    let place = Place::of(&args.name, store)?;
     let log = choose(&place, args.step.as_deref(), args.attempt)?;
     // Also where only the path is asked for: what can't be read is no answer.
     let file = plain_file::open(&log.path).map_err(|error| unreadable(&log.path, &error))?;

@@ -29,18 +29,20 @@ mod story;
 mod tests;
 mod words;
 
+use baton_lock::store::Store;
+
 use crate::args::{SessionArgs, SessionVerb};
 use crate::notice;
 
 /// Does what is asked; gives back the exit code.
-pub fn session(args: &SessionArgs) -> u8 {
+pub fn session(args: &SessionArgs, store: &dyn Store) -> u8 {
     let done = match &args.verb {
-        SessionVerb::List(args) => list::list(args),
-        SessionVerb::Show(args) => show::show(args),
-        SessionVerb::Log(args) => log::log(args),
-        SessionVerb::Reset(args) => reset::reset(args),
-        SessionVerb::Export(args) => export::export(args),
-        SessionVerb::Report(args) => report::report(args),
+        SessionVerb::List(args) => list::list(args, store),
+        SessionVerb::Show(args) => show::show(args, store),
+        SessionVerb::Log(args) => log::log(args, store),
+        SessionVerb::Reset(args) => reset::reset(args, store),
+        SessionVerb::Export(args) => export::export(args, store),
+        SessionVerb::Report(args) => report::report(args, store),
     };
     done.unwrap_or_else(|failure| {
         notice::failure(&failure);

@@ -16,22 +16,27 @@ pub(super) struct Next {
 }
 
 impl Next {
-    pub(super) fn of(session: &Session, runner: &Runner) -> Self {
-        let next = |words: &[&str], does: &str| Self { command: quoted(words), does: does.to_owned() };
+    pub(super) fn of(session: &Session, runner: &Runner, store: Option<&str>) -> Self {
+        let next = |words: &[&str], does: &str| {
+            let store = store.map(|url| ["--store", url]);
+            let words: Vec<&str> =
+                ["baton"].iter().chain(store.iter().flatten()).chain(words).copied().collect();
+            Self { command: quoted(&words), does: does.to_owned() }
+        };
         if matches!(runner, Runner::Somebody(_)) {
-            return next(&["baton", "wait", session.name()], "returns when it has ended");
+            return next(&["wait", session.name()], "returns when it has ended");
         }
         if session.status() == Status::Complete {
-            return next(&["baton", "apply", session.plan()], "does the whole job again");
+            return next(&["apply", session.plan()], "does the whole job again");
         }
         if session.is_half_undone() {
-            return next(&["baton", "undo", session.plan()], "takes back the rest");
+            return next(&["undo", session.plan()], "takes back the rest");
         }
         let does = match session.first_unfinished() {
             Some(step) => format!("carries on at step `{}`", words::shown(&step.id)),
             None => "completes it".to_owned(),
         };
-        next(&["baton", "apply", "--resume", session.plan()], &does)
+        next(&["apply", "--resume", session.plan()], &does)
     }
 }
 

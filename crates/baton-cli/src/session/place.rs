@@ -2,9 +2,11 @@
 
 use std::error::Error as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use baton_lock::session::{Session, Store};
-use baton_lock::{escape, state_dir};
+use baton_lock::session::{self, Session};
+use baton_lock::store::{Intent, Store, StoredLock};
+use baton_lock::{Lock, escape};
 
 use crate::exit;
 use crate::failure::Failure;
@@ -15,31 +17,43 @@ use crate::notice;
 #[derive(Clone, Debug)]
 pub(super) struct Place {
     state: PathBuf,
-    pub(super) store: Store,
+    url: Option<String>,
+    pub(super) lock: Arc<dyn StoredLock>,
+    pub(super) store: session::Store,
 }
 
 impl Place {
     /// By the name that was typed.
-    pub(super) fn of(name: &str) -> Result<Self, Failure> {
-        let store = Store::named(name)?;
-        Ok(Self { state: state_directory()?, store })
+    pub(super) fn of(name: &str, store: &dyn Store) -> Result<Self, Failure> {
+        Self::with(store.session(name)?, store)
+    }
+
+    fn with(session: session::Store, store: &dyn Store) -> Result<Self, Failure> {
+        let lock = store.lock(session.name().as_ref(), Lock::options(), Intent::Look)?;
+        let url = store.url().map(str::to_owned);
+        Ok(Self { state: state_directory(store)?, url, lock: lock.into(), store: session })
     }
 
     /// In another state directory.
     #[cfg(test)]
     pub(super) fn in_directory(state: &Path, name: &str) -> Self {
-        Self { state: state.to_owned(), store: Store::in_directory(state, name).expect("a name") }
+        Self::of(name, &baton_lock::store::Directory::at(state)).expect("a name")
     }
 
     /// All that have a session, by name.
-    pub(super) fn all() -> Result<Vec<Self>, Failure> {
-        let state = state_directory()?;
-        let stores = Store::list(&state)?;
-        Ok(stores.into_iter().map(|store| Self { state: state.clone(), store }).collect())
+    pub(super) fn all(store: &dyn Store) -> Result<Vec<Self>, Failure> {
+        // Without one there are none, which is no answer.
+        state_directory(store)?;
+        store.sessions()?.into_iter().map(|session| Self::with(session, store)).collect()
     }
 
     pub(super) fn name(&self) -> &str {
         self.store.name()
+    }
+
+    /// The URL of the store, where it is not a directory.
+    pub(super) fn url(&self) -> Option<&str> {
+        self.url.as_deref()
     }
 
     pub(super) fn state(&self) -> &Path {
@@ -85,13 +99,13 @@ pub(super) fn untold(error: &ReadError) -> String {
     format!("{error}{cause}; the session alone says less of earlier attempts")
 }
 
-fn state_directory() -> Result<PathBuf, Failure> {
+fn state_directory(store: &dyn Store) -> Result<PathBuf, Failure> {
     let unset = || Failure {
         code: exit::USAGE,
         message: "BATON_DIR, XDG_STATE_HOME and HOME are all unset, so that no sessions are known".to_owned(),
         hint: Some("set BATON_DIR to the state directory".to_owned()),
     };
-    let state = state_dir::state_directory().ok_or_else(unset)?;
+    let state = store.state().ok_or_else(unset)?;
     // Absolute, because it is printed and typed elsewhere; what has no working directory has no relative files either.
     Ok(std::path::absolute(&state).unwrap_or(state))
 }

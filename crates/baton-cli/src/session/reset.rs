@@ -9,7 +9,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use baton_lock::state_dir::Place as LockPlace;
+use baton_lock::store::{Intent, Store};
 use baton_lock::{Held, Lock, escape};
 use rustix::fs::{CWD, RenameFlags};
 
@@ -24,17 +24,17 @@ use crate::notice::{self, Notices};
 use crate::run::waiting::{self, Answer, Limit};
 
 /// Sets it aside; gives back the exit code.
-pub(super) fn reset(args: &SessionResetArgs) -> Result<u8, Failure> {
-    let place = Place::of(&args.name)?;
+pub(super) fn reset(args: &SessionResetArgs, store: &dyn Store) -> Result<u8, Failure> {
+    let place = Place::of(&args.name, store)?;
     let notices = Notices::unless(args.waiting.quiet);
-    if !is_there(place.store.path()) && !is_there(&place.logs()) {
+    if !place.store.is_there()? && !is_there(&place.logs()) {
         notices.say(&format!("there is no session `{}`: nothing to set aside", place.name()), None);
         return Ok(exit::DONE);
     }
     if !args.yes && !ask::is_possible() {
         return Err(unconfirmed(&place, "that has to be confirmed, and nobody is there to be asked"));
     }
-    let held = match acquire(args, notices)? {
+    let held = match acquire(args, store, notices)? {
         Ok(held) => held,
         Err(code) => return Ok(code),
     };
@@ -63,13 +63,16 @@ fn unconfirmed(place: &Place, why: &str) -> Failure {
 }
 
 /// The lock, or the exit code if it is busy.
-fn acquire(args: &SessionResetArgs, notices: Notices) -> Result<Result<Held, u8>, Failure> {
-    let lock_place = LockPlace::parse(args.name.as_ref())?;
-    lock_place.prepare()?;
-    let lock = Lock::options().purpose("to reset the session").open(lock_place.path())?;
+fn acquire(
+    args: &SessionResetArgs,
+    store: &dyn Store,
+    notices: Notices,
+) -> Result<Result<Held, u8>, Failure> {
+    let options = Lock::options().purpose("to reset the session");
+    let lock = store.lock(args.name.as_ref(), options, Intent::Acquire)?;
     let started = Instant::now();
     let busy_code = args.waiting.busy_code.unwrap_or(exit::BUSY);
-    Ok(match waiting::acquire(&lock, Limit::of(&args.waiting), notices)? {
+    Ok(match waiting::acquire(&*lock, Limit::of(&args.waiting), notices)? {
         Answer::Held(held) => Ok(held),
         Answer::Busy(seen) => {
             waiting::tell_busy(&seen, None, notices);

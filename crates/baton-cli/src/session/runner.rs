@@ -2,10 +2,11 @@
 //!
 //! The session alone can't tell a runner from one that was killed; the lock can.
 
-use baton_lock::session::{Attempt, Store};
-use baton_lock::{Lock, Observation, State};
+use baton_lock::session::Attempt;
+use baton_lock::{Observation, State};
 use serde_json::{Value, json};
 
+use super::place::Place;
 use crate::failure::Failure;
 use crate::json;
 
@@ -20,8 +21,8 @@ pub(super) enum Runner {
 
 impl Runner {
     /// Looks at the lock of a session.
-    pub(super) fn of(store: &Store) -> Self {
-        match Lock::open(store.lock_path()).and_then(|lock| lock.observe()) {
+    pub(super) fn of(place: &Place) -> Self {
+        match place.lock.observe() {
             Ok(seen) => Self::as_seen(seen),
             Err(error) => Self::Unknown(Failure::from(error).message),
         }

@@ -32,10 +32,16 @@ pub(crate) struct Got {
 
 impl Contender {
     pub(crate) fn start(url: &str, name: &str, lease: u64) -> Self {
+        Self::start_as(url, name, lease, &[])
+    }
+
+    /// The same with these variables in its environment.
+    pub(crate) fn start_as(url: &str, name: &str, lease: u64, variables: &[(&str, &str)]) -> Self {
         let mut child = Command::new("setpriv")
             .args(["--pdeathsig", "KILL"])
             .arg(program())
             .args([url, name, &lease.to_string()])
+            .envs(variables.iter().copied())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -78,6 +84,16 @@ impl Contender {
     pub(crate) fn lock(&mut self) -> Got {
         self.tell("lock");
         self.got()
+    }
+
+    /// Its process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Lets somebody else hear what it answers from now on.
+    pub(crate) fn take_answers(&mut self) -> Receiver<String> {
+        std::mem::replace(&mut self.answers, channel().1)
     }
 
     /// Nothing has been answered yet.

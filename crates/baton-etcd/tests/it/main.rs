@@ -3,6 +3,12 @@
 mod breaking;
 mod contender;
 mod holding;
+mod identity;
+mod lost_answers;
 mod outages;
-mod servers;
+mod partitions;
+mod racing;
 mod sessions;
+mod waiting;
+
+use baton_itest::etcd as servers;

@@ -16,19 +16,19 @@ fn holder_keeps_its_lock_when_a_member_and_then_the_leader_are_killed_and_starte
     }
     let mut cluster = Cluster::start(3, &[]);
     let url = cluster.url("jobs");
-    let mut holder = Contender::start(&url, "a", 10);
+    let mut holder = Contender::start(&url, "a", 20);
     let got = holder.lock();
-    let mut waiter = Contender::start(&url, "a", 10);
+    let mut waiter = Contender::start(&url, "a", 20);
     waiter.tell("lock");
     cluster.await_keys("jobs/locks/a/queue/", 2);
     let leader = cluster.leader();
     let follower = (leader + 1) % 3;
     cluster.kill(follower);
-    assert_eq!(Contender::start(&url, "a", 10).ask("try"), "busy held");
+    assert_eq!(Contender::start(&url, "a", 20).ask("try"), "busy held");
     cluster.restart(follower);
     cluster.await_ready(follower);
     cluster.kill(leader);
-    assert_eq!(Contender::start(&url, "a", 10).ask("try"), "busy held");
+    assert_eq!(Contender::start(&url, "a", 20).ask("try"), "busy held");
     assert_eq!(holder.ask("verify"), "intact");
     assert!(waiter.is_silent());
     assert_eq!(holder.ask("release"), "released");
@@ -44,9 +44,9 @@ fn holder_without_a_quorum_is_told_that_it_is_lost_and_its_successor_comes_with_
     }
     let mut cluster = Cluster::start(3, &[]);
     let url = cluster.url("jobs");
-    let mut holder = Contender::start(&url, "a", 4);
+    let mut holder = Contender::start(&url, "a", 6);
     let got = holder.lock();
-    let mut waiter = Contender::start(&url, "a", 4);
+    let mut waiter = Contender::start(&url, "a", 6);
     waiter.tell("lock");
     cluster.await_keys("jobs/locks/a/queue/", 2);
     cluster.kill(1);
@@ -69,15 +69,15 @@ fn holder_is_renewed_by_another_member_while_the_one_that_it_asks_first_hangs() 
         return;
     }
     let cluster = Cluster::start(3, &[]);
-    let mut holder = Contender::start(&cluster.url("jobs"), "a", 4);
+    let mut holder = Contender::start(&cluster.url("jobs"), "a", 10);
     holder.lock();
     cluster.signal(0, Signal::SIGSTOP);
-    // Longer than any lease: another one comes and goes meanwhile.
+    // Longer than its lease: another one of that length comes and goes meanwhile.
     let others = cluster.url_of(&[1, 2], "jobs");
-    let mut dead = Contender::start(&others, "b", 4);
+    let mut dead = Contender::start(&others, "b", 10);
     let died = dead.lock();
     dead.kill();
-    let mut other = Contender::start(&others, "b", 4);
+    let mut other = Contender::start(&others, "b", 30);
     assert_eq!(other.lock().recovered, Some(died.token));
     assert_eq!(holder.ask("verify"), "intact");
     cluster.signal(0, Signal::SIGCONT);

@@ -9,7 +9,7 @@ use baton_itest::heir::Heir;
 use baton_itest::places::temporary;
 use baton_itest::puppet::Puppet;
 use baton_itest::scene::{Left, Scene};
-use baton_lock::{Naming, State};
+use baton_lock::{Naming, Observation, State};
 use serde_json::json;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -36,6 +36,10 @@ fn program_that_is_started_while_the_lock_is_held_does_not_keep_it() {
     }
 }
 
+fn pids(seen: &Observation) -> Vec<u32> {
+    seen.processes.iter().map(|process| process.pid).collect()
+}
+
 #[test]
 fn program_that_the_lock_is_handed_to_keeps_it_until_it_ends() {
     for (client, scene) in BOTH {
@@ -52,12 +56,33 @@ fn program_that_the_lock_is_handed_to_keeps_it_until_it_ends() {
             assert_eq!((seen.state, seen.record.expect("its record").pid), (State::Held, pid));
             let seen = lock.observe().expect("seen");
             assert!(seen.reason().contains("now in the hands of"), "{}", seen.reason());
+            // Who has it is found too where one first asks for the process that the record names.
+            assert_eq!(pids(&lock.observe_holder(&must_be_busy(&lock)).expect("seen")), pids(&seen));
             heir.end();
         }
         let (held, previous) = must_recover(&lock);
         assert_eq!(previous.expect("its record").pid, pid);
         held.release().expect("released");
         plain.end();
+    }
+}
+
+#[test]
+fn holder_that_its_record_names_is_asked_alone_for_a_busy_answer() {
+    for (client, scene) in BOTH {
+        let place = temporary();
+        let path = place.path().join("a.lock");
+        let lock = scene.lock(&path);
+        let (mut holder, _) = Puppet::holding(client, &path);
+        let heir = Heir::of(&mut holder);
+        let busy = must_be_busy(&lock);
+        assert_eq!(pids(&lock.observe_holder(&busy).expect("seen")), [holder.pid()]);
+        assert_eq!(
+            pids(&lock.observe().expect("seen")).len(),
+            2,
+            "whoever observes finds the other one, too"
+        );
+        heir.end();
     }
 }
 

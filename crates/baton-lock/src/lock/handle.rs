@@ -393,6 +393,20 @@ impl Lock {
         wait::until_free(&self.setup, deadline, cancel)
     }
 
+    /// Looks again at a lock that was found busy, disturbing nobody, to say whose it is: the process that `seen` names by its record is
+    /// asked whether it has the lock still, and only if not, every process that can be seen is. So `processes` names that one alone
+    /// where it has it, and others that have it along are not looked for; nor is the queue.
+    ///
+    /// [`observe`](Self::observe) always reads the whole process table, which takes milliseconds where there are many processes.
+    ///
+    /// # Errors
+    ///
+    /// As [`observe`](Self::observe).
+    pub fn observe_holder(&self, seen: &Observation) -> Result<Observation, Error> {
+        let depth = seen.record.as_ref().map_or(Depth::Processes, |record| Depth::Holder(record.pid));
+        observe::observe(&self.setup, depth)
+    }
+
     /// Says what state the lock is in, disturbing nobody: nothing is created, written or locked.
     ///
     /// # Errors

@@ -121,8 +121,8 @@ impl Held {
         self.holding().path()
     }
 
-    /// Which of the lock's two files has that path, where there are files.
-    pub fn naming(&self) -> Naming {
+    /// Which of the lock's two files has that path; `None` in a store where there are no files.
+    pub fn naming(&self) -> Option<Naming> {
         self.holding().naming()
     }
 
@@ -216,8 +216,8 @@ impl Holding for Parts {
         &self.setup.path
     }
 
-    fn naming(&self) -> Naming {
-        self.setup.naming
+    fn naming(&self) -> Option<Naming> {
+        Some(self.setup.naming)
     }
 
     fn record(&self) -> &Record {

@@ -81,6 +81,15 @@ pub(crate) enum Verdict {
 }
 
 impl Verdict {
+    /// The token that the record names, else zero.
+    pub(crate) fn token(&self) -> u64 {
+        match self {
+            Self::Departed(departed) => departed.record.as_ref().map_or(0, |record| token::of(record)),
+            Self::OutOfReach { token, .. } => *token,
+            Self::Absent | Self::Busy(..) | Self::Changed => 0,
+        }
+    }
+
     /// Does nobody hold the lock, as far as the record says?
     pub(crate) fn is_obtainable(&self) -> bool {
         match self {
@@ -248,7 +257,9 @@ fn verdict_while_others_judge(handle: &Handle, failed: impl Fn(Errno) -> Error) 
 
 /// The record of a living holder, for the message.
 pub(crate) fn held_record(handle: &Handle) -> Option<Box<Record>> {
-    match record::classify(&sys::read_start(handle, record::MAX_READ).ok()?) {
+    // It has had its name, and so was whole, before it could be opened.
+    let bytes = sys::read_start_until(handle, record::MAX_READ, |text| text.ends_with(record::END)).ok()?;
+    match record::classify(&bytes) {
         Content::Baton(record) => Some(Box::new(record)),
         _ => None,
     }

@@ -19,7 +19,7 @@ use crate::error::Error;
 use crate::filesystem::Reach;
 use crate::processes::{self, By, Listed, Process};
 use crate::record::{self, Content, Record};
-use crate::sys::{self, Handle, Range, Stat};
+use crate::sys::{self, Access, Handle, Range, Stat};
 
 /// A state and the record that goes with it.
 type Seen = (State, Option<Box<Record>>);
@@ -29,6 +29,9 @@ type Seen = (State, Option<Box<Record>>);
 pub(crate) enum Depth {
     /// The lock's files and their locks.
     Files,
+    /// Also that process, and all others only if it has none of the locks: the table of a busy machine takes milliseconds to read, of
+    /// one process some microseconds.
+    Holder(u32),
     /// Also every process that can be seen.
     Processes,
 }
@@ -69,7 +72,7 @@ impl Observation {
 /// Who waits, in their order.
 fn waiting(setup: &Setup, directory: &Arc<Directory>, depth: Depth) -> Vec<Record> {
     let guard = match depth {
-        Depth::Files => None,
+        Depth::Files | Depth::Holder(_) => None,
         Depth::Processes => Guard::open_to_look(directory, &setup.names, setup.naming).ok().flatten(),
     };
     let queue = guard.and_then(|guard| Queue::open(directory, &setup.names, &guard.stat));
@@ -113,7 +116,8 @@ fn look(setup: &Setup, directory: &Directory, depth: Depth) -> Result<(Seen, Vec
     let files: Vec<Listed> = guard.iter().chain(&record).cloned().collect();
     let processes = match depth {
         Depth::Files => Vec::new(),
-        Depth::Processes => processes::holding(&files),
+        Depth::Holder(pid) if processes::holds(pid, &files, By::AnyLock) => vec![Process::describe(pid)],
+        Depth::Holder(_) | Depth::Processes => processes::holding(&files),
     };
     let is_guard_locked = guard.is_some_and(|guard| {
         let guard = [guard];
@@ -175,6 +179,33 @@ pub(crate) fn behind_locked_guard(setup: &Setup, directory: &Directory) -> Seen 
     }
 }
 
+/// The record of a living holder, where it alone says enough for one who does not wait: it is a whole record in a file that may be
+/// judged, and byte 0 of it is locked. So the guard need not be opened, nor created. `None` says nothing: go through the steps.
+///
+/// Nobody but a holder, or one who is about to be, has byte 0 of a file with that name locked and a record of Baton's in it (I2):
+///
+/// 1. P1 opens the record of P0, that is about to release. P0 removes it and unlocks byte 0.
+/// 2. P1 asks for byte 0: locked, so that P0 had not released yet; or free, and P1 goes through the steps.
+///
+/// In flock naming whose record it is matters too, and the guard is looked at.
+pub(crate) fn held_by_its_record(setup: &Setup) -> Result<Option<Record>, Error> {
+    if setup.naming != Naming::Record {
+        return Ok(None);
+    }
+    let directory = setup.directory()?;
+    let name = setup.names.record.as_os_str();
+    let may_be_judged = |stat: &Stat| judge::check(&directory, name, setup.rules(), stat).is_ok();
+    let Ok(Some(seen)) = directory.look(name) else { return Ok(None) };
+    if !may_be_judged(&seen) {
+        return Ok(None);
+    }
+    let Ok(handle) = directory.open_file(name, Access::Read) else { return Ok(None) };
+    if sys::is_range_locked(&handle, Range::Holder) != Ok(true) {
+        return Ok(None);
+    }
+    Ok(judge::held_record(&handle).map(|record| *record))
+}
+
 /// What the record's name means, without taking anything.
 fn at_record(setup: &Setup, directory: &Directory, depth: Depth) -> Result<Seen, Error> {
     let name = setup.names.record.as_os_str();
@@ -215,8 +246,8 @@ impl Unheld {
         if processes::is_flocked(&self.file) {
             return Some(State::ForeignFlock);
         }
-        let is_open = self.depth == Depth::Processes
-            && judge::for_more_than_a_moment(|| processes::is_open(&self.file));
+        let is_open =
+            self.depth != Depth::Files && judge::for_more_than_a_moment(|| processes::is_open(&self.file));
         is_open.then_some(State::OpenElsewhere)
     }
 }

@@ -45,7 +45,7 @@ pub(crate) fn last(
 /// The last token that a guard of default naming remembers; zero if none.
 pub(super) fn stored(guard: &Guard, directory: &Directory, names: &Names) -> Result<u64, Error> {
     let path = || directory.path_of(&names.guard);
-    let bytes = sys::read_start(&guard.handle, LENGTH + 1)
+    let bytes = sys::read_start_until(&guard.handle, LENGTH + 1, |line| line.len() == LENGTH)
         .map_err(|errno| Error::io("read the guard", &path(), errno))?;
     read(&bytes).ok_or_else(|| Error::NotALockFile {
         path: path(),

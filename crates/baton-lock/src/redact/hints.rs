@@ -38,18 +38,39 @@ impl Suspects {
 struct Table {
     /// One bit for each pair of bytes, in lower case, with which a hint begins.
     pairs: Box<[u64]>,
-    /// The hints with the rules that they wake, by their first byte.
-    hints: Vec<Vec<(&'static [u8], u32)>>,
+    /// The hints with the rules that they wake, sorted by their first byte.
+    hints: Vec<(&'static [u8], u32)>,
+    /// Where those of each first byte begin in `hints`, and where the last ones end.
+    begins: [u16; 257],
 }
 
+impl Table {
+    /// The hints that begin with a byte.
+    fn of(&self, first: u8) -> &[(&'static [u8], u32)] {
+        let at = |place: usize| usize::from(self.begins[place]);
+        &self.hints[at(usize::from(first))..at(usize::from(first) + 1)]
+    }
+}
+
+/// Made in three allocations: a program that looks at one short text makes it for that alone.
 static TABLE: LazyLock<Table> = LazyLock::new(|| {
-    let mut table = Table { pairs: vec![0; 1 << 10].into(), hints: vec![Vec::new(); 256] };
-    for (at, rule) in RULES.iter().enumerate() {
-        for hint in rule.hints.iter().map(|hint| hint.as_bytes()) {
-            let pair = usize::from(hint[0]) << 8 | usize::from(hint[1]);
-            table.pairs[pair >> 6] |= 1 << (pair & 63);
-            table.hints[usize::from(hint[0])].push((hint, 1 << at));
-        }
+    let all = || {
+        RULES
+            .iter()
+            .enumerate()
+            .flat_map(|(at, rule)| rule.hints.iter().map(move |hint| (at, hint.as_bytes())))
+    };
+    let mut hints = Vec::with_capacity(all().count());
+    hints.extend(all().map(|(at, hint)| (hint, 1 << at)));
+    hints.sort_by_key(|(hint, _)| hint[0]);
+    let mut table = Table { pairs: vec![0; 1 << 10].into(), hints, begins: [0; 257] };
+    for (hint, _) in &table.hints {
+        let pair = usize::from(hint[0]) << 8 | usize::from(hint[1]);
+        table.pairs[pair >> 6] |= 1 << (pair & 63);
+        table.begins[usize::from(hint[0]) + 1] += 1;
+    }
+    for first in 1..table.begins.len() {
+        table.begins[first] += table.begins[first - 1];
     }
     table
 });
@@ -65,7 +86,7 @@ pub(super) fn suspects(text: &str) -> Suspects {
         if table.pairs[pair >> 6] & 1 << (pair & 63) != 0 {
             // A pair has two bytes, so that this one is not the first.
             let rest = &bytes[at - 1..];
-            for (hint, rules) in &table.hints[usize::from(last)] {
+            for (hint, rules) in table.of(last) {
                 if rest.get(..hint.len()).is_some_and(|start| start.eq_ignore_ascii_case(hint)) {
                     found |= rules;
                 }

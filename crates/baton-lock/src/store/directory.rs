@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::lock::StoredLock;
 use super::place::{Intent, Store};
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::lock::Options;
 use crate::session;
 use crate::state_dir::{self, Place};
@@ -46,9 +46,10 @@ impl Store for Directory {
     }
 
     fn locks(&self, options: Options) -> Result<Vec<Box<dyn StoredLock>>, Error> {
-        let Some(locks) = self.state().map(|state| state.join("locks")).filter(|locks| locks.is_dir()) else {
+        let locks = self.state.as_ref().ok_or_else(unknown)?.join("locks");
+        if locks.symlink_metadata().is_err() {
             return Ok(Vec::new());
-        };
+        }
         let found = options.all_in(locks)?.into_iter();
         Ok(found.map(|lock| Box::new(lock) as Box<dyn StoredLock>).collect())
     }
@@ -62,5 +63,14 @@ impl Store for Directory {
 
     fn sessions(&self) -> Result<Vec<session::Store>, session::Error> {
         self.state.as_ref().map_or_else(|| Ok(Vec::new()), session::Store::list)
+    }
+}
+
+fn unknown() -> Error {
+    Error::Store {
+        kind: ErrorKind::Usage,
+        message: "there is no state directory: BATON_DIR, XDG_STATE_HOME and HOME are all unset".to_owned(),
+        hint: Some("set one of them, or name a directory".to_owned()),
+        source: None,
     }
 }

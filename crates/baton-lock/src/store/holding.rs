@@ -44,9 +44,9 @@ pub trait Holding: Any + Debug + Send + Sync {
     /// If a clean end could not be left behind: then the next holder is told *recovered*.
     fn end(self: Box<Self>, end: End) -> Result<(), Error>;
 
-    /// Which of the lock's two files has its path, where there are files.
-    fn naming(&self) -> Naming {
-        Naming::default()
+    /// Which of the lock's two files has its path; `None` where there are no files.
+    fn naming(&self) -> Option<Naming> {
+        None
     }
 
     /// Why there is no record that others can see, if there is none.

@@ -85,9 +85,27 @@ pub trait StoredLock: Debug + Send + Sync {
     /// As [`try_lock`](Self::try_lock); also where nothing is ever left to be pruned.
     fn prune(&self, unused: Duration, pruning: Pruning) -> Result<Pruned, Error>;
 
-    /// Which of the lock's two files has its path, where there are files.
-    fn naming(&self) -> Naming {
-        Naming::default()
+    /// The same with less effort, cheap enough to be repeated for many; see [`Lock::glance`].
+    ///
+    /// # Errors
+    ///
+    /// As [`observe`](Self::observe).
+    fn glance(&self) -> Result<Observation, Error> {
+        self.observe()
+    }
+
+    /// Looks again at a lock that was found busy, to say whose it is, with as little effort as that takes; see [`Lock::observe_holder`].
+    ///
+    /// # Errors
+    ///
+    /// As [`observe`](Self::observe).
+    fn observe_holder(&self, _seen: &Observation) -> Result<Observation, Error> {
+        self.observe()
+    }
+
+    /// Which of the lock's two files has its path; `None` where there are no files.
+    fn naming(&self) -> Option<Naming> {
+        None
     }
 }
 
@@ -114,6 +132,10 @@ impl StoredLock for Lock {
 
     fn observe(&self) -> Result<Observation, Error> {
         self.observe()
+    }
+
+    fn observe_holder(&self, seen: &Observation) -> Result<Observation, Error> {
+        self.observe_holder(seen)
     }
 
     fn wait_until_free(
@@ -145,7 +167,11 @@ impl StoredLock for Lock {
         self.prune(unused, pruning)
     }
 
-    fn naming(&self) -> Naming {
-        self.naming()
+    fn glance(&self) -> Result<Observation, Error> {
+        self.glance()
+    }
+
+    fn naming(&self) -> Option<Naming> {
+        Some(self.naming())
     }
 }

@@ -2,8 +2,9 @@
 
 use std::ffi::{OsStr, OsString};
 use std::io;
+use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::os::unix::ffi::OsStringExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
@@ -11,8 +12,8 @@ use std::time::Duration;
 
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec};
 use rustix::fs::inotify::{self, WatchFlags};
-use rustix::fs::{AtFlags, CWD, FileType, FlockOperation, Mode, OFlags, RenameFlags};
-use rustix::process::{Pid, PidfdFlags};
+use rustix::fs::{AtFlags, CWD, FileType, FlockOperation, Mode, OFlags, RawDir, RenameFlags, Timestamps};
+use rustix::process::Pid;
 use rustix::time::{ClockId, Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags};
 
 pub(crate) use rustix::io::Errno;
@@ -366,13 +367,24 @@ pub(super) fn watch(dir: &Handle, name: &OsStr) -> Result<Handle> {
     Ok(watch)
 }
 
-pub(super) fn open_process(pid: i32) -> Result<Handle> {
-    let pid = Pid::from_raw(pid).filter(|_| pid > 0).ok_or(Errno::SRCH)?;
-    rustix::process::pidfd_open(pid, PidfdFlags::empty())
-}
-
 pub(super) fn change_mode(file: &Handle, mode: u32) -> Result<()> {
     rustix::fs::fchmod(file, Mode::from_raw_mode(mode))
+}
+
+pub(super) fn share_descriptors(one: u32, other: u32) -> Result<bool> {
+    const KCMP_FILES: libc::c_long = 2;
+    let [one, other] = [one, other].map(libc::c_long::from);
+    let unused: libc::c_long = 0;
+    // SAFETY: compares two entries of the kernel's own; nothing of this process is read or written.
+    match unsafe { libc::syscall(libc::SYS_kcmp, one, other, KCMP_FILES, unused, unused) } {
+        -1 => Err(Errno::from_io_error(&io::Error::last_os_error()).unwrap_or(Errno::IO)),
+        order => Ok(order == 0),
+    }
+}
+
+pub(super) fn touch(file: &Handle) -> Result<()> {
+    let now = Timespec { tv_sec: 0, tv_nsec: rustix::fs::UTIME_NOW };
+    rustix::fs::futimens(file, &Timestamps { last_access: now, last_modification: now })
 }
 
 pub(super) fn names_in(dir: &Handle, is_wanted: &dyn Fn(&OsStr) -> bool) -> Result<Vec<OsString>> {
@@ -387,11 +399,20 @@ pub(super) fn names_in_path(path: &Path) -> Result<Vec<OsString>> {
     list(&readable, &|_| true)
 }
 
+/// Read from the descriptor itself: rustix's `Dir`, and `readdir` too, would open the directory a second time.
 fn list(readable: &Handle, is_wanted: &dyn Fn(&OsStr) -> bool) -> Result<Vec<OsString>> {
-    rustix::fs::Dir::read_from(readable)?
-        .map(|entry| entry.map(|entry| OsString::from_vec(entry.file_name().to_bytes().to_vec())))
-        .filter(|name| !matches!(name, Ok(name) if name == "." || name == ".." || !is_wanted(name)))
-        .collect()
+    // Some hundred names at once; each has 255 bytes at most.
+    let mut buffer = [MaybeUninit::<u8>::uninit(); 8192];
+    let mut names = Vec::new();
+    let mut entries = RawDir::new(readable, &mut buffer);
+    while let Some(entry) = entries.next() {
+        let entry = entry?;
+        let name = OsStr::from_bytes(entry.file_name().to_bytes());
+        if name != "." && name != ".." && is_wanted(name) {
+            names.push(name.to_owned());
+        }
+    }
+    Ok(names)
 }
 
 pub(super) fn pause(time: Duration) {
@@ -408,7 +429,7 @@ pub(super) fn probe_process(pid: i32) -> Signalled {
     }
 }
 
-pub(super) fn read_path(path: &Path, limit: usize) -> Result<Vec<u8>> {
+pub(super) fn read_path(path: &Path, limit: usize, is_whole: &dyn Fn(&[u8]) -> bool) -> Result<Vec<u8>> {
     let file = rustix::fs::openat(
         CWD,
         path,
@@ -416,7 +437,7 @@ pub(super) fn read_path(path: &Path, limit: usize) -> Result<Vec<u8>> {
         Mode::empty(),
     )?;
     // Files under /proc may come in pieces and know no offset that could be trusted: read on until the end.
-    super::read_up_to(limit, |buffer, _| rustix::io::read(&file, buffer))
+    super::read_up_to(limit, is_whole, |buffer, _| rustix::io::read(&file, buffer))
 }
 
 pub(super) fn link_target(path: &Path) -> Result<OsString> {
@@ -491,7 +512,7 @@ pub(crate) fn unblock_signals_at_exec(command: &mut Command) {
     // the closure's own, and initialised by `sigemptyset` before it is used.
     unsafe {
         command.pre_exec(|| {
-            let mut none = std::mem::MaybeUninit::uninit();
+            let mut none = MaybeUninit::uninit();
             if libc::sigemptyset(none.as_mut_ptr()) == -1
                 || libc::sigprocmask(libc::SIG_SETMASK, none.as_ptr(), std::ptr::null_mut()) == -1
             {
@@ -500,4 +521,15 @@ pub(crate) fn unblock_signals_at_exec(command: &mut Command) {
             Ok(())
         });
     }
+}
+
+/// `sigaction`, asking only. A number that is no signal's is ignored by nobody.
+pub(crate) fn is_ignored(signal: i32) -> bool {
+    let mut action = MaybeUninit::<libc::sigaction>::uninit();
+    // SAFETY: without a new action nothing is changed; the old one is written to `action`, which lives until the call is back.
+    if unsafe { libc::sigaction(signal, std::ptr::null(), action.as_mut_ptr()) } == -1 {
+        return false;
+    }
+    // SAFETY: the call has succeeded, and so has written it.
+    unsafe { action.assume_init() }.sa_sigaction == libc::SIG_IGN
 }

@@ -41,7 +41,7 @@ use std::time::Duration;
 pub(crate) use asynchronous::until_readable;
 pub(crate) use imp::{
     Access, Errno, FileId, FileKind, Flock, Handle, Range, Signalled, Stat, boot_time, device_text,
-    effective_user, file_size_limit, hand_over_at_exec, host_name, process_id, random, real_time,
+    effective_user, file_size_limit, hand_over_at_exec, host_name, is_ignored, process_id, random, real_time,
     unblock_signals_at_exec,
 };
 pub(crate) use lookout::{Awaited, Lookout};
@@ -122,14 +122,27 @@ pub(crate) fn is_open_elsewhere(file: &Handle) -> Result<bool> {
 
 /// Reads from the start of the file up to `limit` bytes.
 pub(crate) fn read_start(file: &Handle, limit: usize) -> Result<Vec<u8>> {
-    read_up_to(limit, |buffer, offset| retry(|| imp::read_at(file, buffer, offset as u64)))
+    read_start_until(file, limit, |_| false)
 }
 
-/// Reads with `read`, which is given a buffer and how much there is before it, until the end or `limit` bytes.
+/// The same, until what was read is whole by what it says itself: then the end is not asked for, which takes a call more.
+pub(crate) fn read_start_until(
+    file: &Handle,
+    limit: usize,
+    is_whole: impl Fn(&[u8]) -> bool,
+) -> Result<Vec<u8>> {
+    read_up_to(limit, is_whole, |buffer, offset| retry(|| imp::read_at(file, buffer, offset as u64)))
+}
+
+/// Reads with `read`, which is given a buffer and how much there is before it, until the end, `limit` bytes, or until it is whole.
 ///
 /// What is read here is mostly a few hundred bytes long: the buffer begins small, since one that is made as long as the limit costs more
 /// than the reading.
-fn read_up_to(limit: usize, mut read: impl FnMut(&mut [u8], usize) -> Result<usize>) -> Result<Vec<u8>> {
+fn read_up_to(
+    limit: usize,
+    is_whole: impl Fn(&[u8]) -> bool,
+    mut read: impl FnMut(&mut [u8], usize) -> Result<usize>,
+) -> Result<Vec<u8>> {
     const FIRST: usize = 4096;
     let mut bytes = vec![0; limit.min(FIRST)];
     let mut filled = 0;
@@ -140,6 +153,9 @@ fn read_up_to(limit: usize, mut read: impl FnMut(&mut [u8], usize) -> Result<usi
         match read(&mut bytes[filled..], filled)? {
             0 => break,
             more => filled += more,
+        }
+        if is_whole(&bytes[..filled]) {
+            break;
         }
     }
     bytes.truncate(filled);
@@ -187,6 +203,16 @@ pub(crate) fn unlink(dir: &Handle, name: &OsStr) -> Result<()> {
 /// `fchmod`.
 pub(crate) fn change_mode(file: &Handle, mode: u32) -> Result<()> {
     retry(|| imp::change_mode(file, mode))
+}
+
+/// `kcmp`: have two processes one table of descriptors? Answered for those alone whose descriptors may be looked at.
+pub(crate) fn share_descriptors(one: u32, other: u32) -> Result<bool> {
+    retry(|| imp::share_descriptors(one, other))
+}
+
+/// Sets the times of its last access and change to now, by the kernel's clock.
+pub(crate) fn touch(file: &Handle) -> Result<()> {
+    retry(|| imp::touch(file))
 }
 
 /// `mkdirat`. The mode is less the umask.
@@ -244,11 +270,6 @@ pub(crate) fn watch(dir: &Handle, name: &OsStr) -> Result<Handle> {
     retry(|| imp::watch(dir, name))
 }
 
-/// A descriptor that becomes readable when the process of this id has ended.
-pub(crate) fn open_process(pid: i32) -> Result<Handle> {
-    retry(|| imp::open_process(pid))
-}
-
 /// Signal 0: does a process of this id exist?
 pub(crate) fn probe_process(pid: i32) -> Signalled {
     imp::probe_process(pid)
@@ -256,7 +277,16 @@ pub(crate) fn probe_process(pid: i32) -> Signalled {
 
 /// Reads a small file by its absolute path (`/proc`, `/etc`), at most `limit` bytes.
 pub(crate) fn read_path(path: &Path, limit: usize) -> Result<Vec<u8>> {
-    retry(|| imp::read_path(path, limit))
+    read_path_until(path, limit, |_| false)
+}
+
+/// The same, until what was read is whole by what it says itself.
+pub(crate) fn read_path_until(
+    path: &Path,
+    limit: usize,
+    is_whole: impl Fn(&[u8]) -> bool,
+) -> Result<Vec<u8>> {
+    retry(|| imp::read_path(path, limit, &is_whole))
 }
 
 /// `readlink` by absolute path.
@@ -278,14 +308,36 @@ mod tests {
         let all: Vec<u8> = (0..=u8::MAX).cycle().take(50_000).collect();
         for piece in [1, 1000, 4096, 100_000] {
             for limit in [0, 1, 4095, 4096, 4097, 20_000, 50_000, 60_000] {
-                let read = read_up_to(limit, |buffer, offset| {
-                    let rest = &all[offset..];
-                    let length = piece.min(buffer.len()).min(rest.len());
-                    buffer[..length].copy_from_slice(&rest[..length]);
-                    Ok(length)
-                });
+                let read = read_up_to(limit, |_| false, in_pieces(&all, piece));
                 assert_eq!(read, Ok(all[..limit.min(all.len())].to_vec()), "{piece} {limit}");
             }
+        }
+    }
+
+    #[test]
+    fn what_is_whole_is_not_asked_for_its_end_and_what_comes_in_pieces_is_read_on() {
+        let all = b"whole}";
+        for piece in [1, 2, 6, 100] {
+            let mut calls = 0;
+            let read = read_up_to(
+                100,
+                |bytes| bytes.ends_with(b"}"),
+                |buffer: &mut [u8], offset| {
+                    calls += 1;
+                    in_pieces(all, piece)(buffer, offset)
+                },
+            );
+            assert_eq!(read, Ok(all.to_vec()), "{piece}");
+            assert_eq!(calls, all.len().div_ceil(piece), "{piece}");
+        }
+    }
+
+    fn in_pieces(all: &[u8], piece: usize) -> impl FnMut(&mut [u8], usize) -> Result<usize> + '_ {
+        move |buffer, offset| {
+            let rest = &all[offset..];
+            let length = piece.min(buffer.len()).min(rest.len());
+            buffer[..length].copy_from_slice(&rest[..length]);
+            Ok(length)
         }
     }
 }

@@ -29,6 +29,7 @@ mod tests;
 use std::path::Path;
 use std::time::SystemTime;
 
+use baton_lock::store::Store;
 use baton_lock::{clock, escape};
 
 use super::output::Output;
@@ -40,8 +41,8 @@ use crate::failure::Failure;
 use crate::notice;
 
 /// Writes the page, and says where it is.
-pub(super) fn report(args: &SessionReportArgs) -> Result<u8, Failure> {
-    let place = Place::of(&args.name)?;
+pub(super) fn report(args: &SessionReportArgs, store: &dyn Store) -> Result<u8, Failure> {
+    let place = Place::of(&args.name, store)?;
     let html = html(&place, &Shown::of(&place)?, SystemTime::now());
     let default = || format!("{}-report.html", place.name()).into();
     let path = args.output.clone().unwrap_or_else(default);

@@ -11,6 +11,7 @@ mod text;
 use std::io::{self, Write as _};
 
 use baton_lock::session::Session;
+use baton_lock::store::Store;
 
 use super::next::Next;
 use super::place::Place;
@@ -32,8 +33,8 @@ pub(super) struct Shown {
 }
 
 /// Prints it.
-pub(super) fn show(args: &SessionShowArgs) -> Result<u8, Failure> {
-    let shown = Shown::of(&Place::of(&args.name)?)?;
+pub(super) fn show(args: &SessionShowArgs, store: &dyn Store) -> Result<u8, Failure> {
+    let shown = Shown::of(&Place::of(&args.name, store)?)?;
     let text = if args.json { json::text(&document::document(&shown)) } else { text::text(&shown) };
     // Nobody may be reading any more.
     let _ = io::stdout().write_all(text.as_bytes());
@@ -44,11 +45,11 @@ impl Shown {
     /// Reads all of it.
     pub(super) fn of(place: &Place) -> Result<Self, Failure> {
         // The runner first: one that ends meanwhile has written its end before it let go.
-        let runner = Runner::of(&place.store);
+        let runner = Runner::of(place);
         let session = place.load()?;
         let history = place.history();
         let story = Story::of(&session, &history, &runner);
-        let next = Next::of(&session, &runner);
+        let next = Next::of(&session, &runner, place.url());
         Ok(Self { session, story, runner, next, skipped: (history.unreadable, history.newer) })
     }
 

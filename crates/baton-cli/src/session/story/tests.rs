@@ -9,7 +9,7 @@ use crate::session::tests::Job;
 fn story(place: &Place) -> Story {
     let session = place.load().expect("a session");
     let history = History::load(place.state(), place.name()).expect("read");
-    Story::of(&session, &history, &Runner::of(&place.store))
+    Story::of(&session, &history, &Runner::of(place))
 }
 
 fn whats(run: &Run) -> Vec<(&str, What)> {
@@ -45,7 +45,7 @@ fn same_attempt_runs_as_long_as_its_lock_is_held() {
     assert_eq!(story(&job.place).runs[0].end, RunEnd::Crashed);
     // Somebody else has the lock, and has not begun an attempt.
     let _held = job.hold();
-    assert_eq!(Runner::of(&job.place.store).is_running(), true);
+    assert_eq!(Runner::of(&job.place).is_running(), true);
     assert_eq!(story(&job.place).runs[0].end, RunEnd::Crashed);
 }
 

@@ -1,9 +1,10 @@
-//! Real etcd servers for tests: one, or a cluster of three, on free ports of the loopback, ended when dropped.
+//! Real etcd servers, for tests and benchmarks: one, or a cluster of three, on free ports of the loopback, ended when dropped.
 
 use std::{
+    fmt,
     io::{BufRead as _, BufReader},
     net::{Ipv4Addr, TcpListener},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::mpsc::{Receiver, channel},
     thread,
@@ -14,10 +15,10 @@ use nix::{sys::signal, unistd::Pid};
 use tempfile::TempDir;
 
 /// Far more than a server needs to start on a busy machine.
-pub(crate) const LONG: Duration = Duration::from_mins(1);
+pub const LONG: Duration = Duration::from_mins(1);
 
 /// Members of one cluster.
-pub(crate) struct Cluster {
+pub struct Cluster {
     members: Vec<Member>,
     _directory: TempDir,
 }
@@ -34,19 +35,39 @@ struct Running {
 }
 
 /// Is there an etcd? If not, the test is noted as skipped.
-pub(crate) fn is_there() -> bool {
+pub fn is_there() -> bool {
     let found = std::env::var_os("PATH")
         .is_some_and(|path| std::env::split_paths(&path).any(|directory| directory.join("etcd").is_file()));
     if !found {
-        baton_itest::skip::skip("there is no `etcd` in the PATH; `cargo xtask test` gets one");
+        crate::skip::skip("there is no `etcd` in the PATH; `cargo xtask test` gets one");
     }
     found
 }
 
+impl fmt::Debug for Cluster {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let endpoints = (0..self.members.len()).map(|index| self.endpoint(index));
+        formatter.debug_list().entries(endpoints).finish()
+    }
+}
+
 impl Cluster {
     /// Starts as many, with these further arguments, and waits until each of them serves.
-    pub(crate) fn start(count: usize, further: &[&str]) -> Self {
-        let directory = tempfile::tempdir().expect("a directory");
+    ///
+    /// # Panics
+    ///
+    /// When one does not.
+    pub fn start(count: usize, further: &[&str]) -> Self {
+        Self::start_in(&std::env::temp_dir(), count, further)
+    }
+
+    /// The same with its data in a new directory in this one.
+    ///
+    /// # Panics
+    ///
+    /// When one does not.
+    pub fn start_in(parent: &Path, count: usize, further: &[&str]) -> Self {
+        let directory = tempfile::tempdir_in(parent).expect("a directory");
         let ports = free_ports(2 * count);
         let peer = |index: usize| format!("http://127.0.0.1:{}", ports[2 * index + 1]);
         let all: Vec<String> = (0..count).map(|index| format!("m{index}={}", peer(index))).collect();
@@ -83,43 +104,68 @@ impl Cluster {
     }
 
     /// The address of a store in it, under this prefix.
-    pub(crate) fn url(&self, prefix: &str) -> String {
+    pub fn url(&self, prefix: &str) -> String {
         let all: Vec<usize> = (0..self.members.len()).collect();
         self.url_of(&all, prefix)
     }
 
     /// The same with these members only.
-    pub(crate) fn url_of(&self, members: &[usize], prefix: &str) -> String {
-        let endpoint = |index: &usize| format!("127.0.0.1:{}", self.members[*index].client);
-        let all: Vec<String> = members.iter().map(endpoint).collect();
+    pub fn url_of(&self, members: &[usize], prefix: &str) -> String {
+        let all: Vec<String> = members.iter().map(|index| self.endpoint(*index)).collect();
         format!("etcd://{}/{prefix}", all.join(","))
     }
 
+    /// Where a member is asked by its clients.
+    pub fn endpoint(&self, index: usize) -> String {
+        format!("127.0.0.1:{}", self.members[index].client)
+    }
+
+    /// The process of a member.
+    ///
+    /// # Panics
+    ///
+    /// When it does not run.
+    pub fn process(&self, index: usize) -> u32 {
+        self.members[index].running.as_ref().expect("it runs").child.id()
+    }
+
     /// Sends a signal to a member.
-    pub(crate) fn signal(&self, index: usize, signal: signal::Signal) {
+    ///
+    /// # Panics
+    ///
+    /// When it does not run.
+    pub fn signal(&self, index: usize, signal: signal::Signal) {
         let running = self.members[index].running.as_ref().expect("it runs");
         signal::kill(pid(&running.child), signal).expect("signalled");
     }
 
     /// Kills a member and waits for its end.
-    pub(crate) fn kill(&mut self, index: usize) {
+    pub fn kill(&mut self, index: usize) {
         self.members[index].running = None;
     }
 
     /// Starts a member again, with the data that it had.
-    pub(crate) fn restart(&mut self, index: usize) {
+    pub fn restart(&mut self, index: usize) {
         self.members[index].start();
     }
 
     /// Waits until a member serves that was started again.
-    pub(crate) fn await_ready(&self, index: usize) {
+    ///
+    /// # Panics
+    ///
+    /// When it does not.
+    pub fn await_ready(&self, index: usize) {
         self.members[index].await_ready();
     }
 
     /// The member that leads.
-    pub(crate) fn leader(&self) -> usize {
+    ///
+    /// # Panics
+    ///
+    /// When none does.
+    pub fn leader(&self) -> usize {
         let is_leader = |index: &usize| {
-            let endpoint = format!("--endpoints=127.0.0.1:{}", self.members[*index].client);
+            let endpoint = format!("--endpoints={}", self.endpoint(*index));
             let output = etcdctl(&[&endpoint, "endpoint", "status"]);
             // ENDPOINT, ID, VERSION, SIZE, IS LEADER, …
             output.split(", ").nth(4) == Some("true")
@@ -128,12 +174,20 @@ impl Cluster {
     }
 
     /// The release of the first member.
-    pub(crate) fn version(&self) -> String {
+    ///
+    /// # Panics
+    ///
+    /// When it does not say.
+    pub fn version(&self) -> String {
         self.ctl(&["endpoint", "status"]).split(", ").nth(2).expect("a version").to_owned()
     }
 
     /// Waits until there are as many keys that begin so.
-    pub(crate) fn await_keys(&self, prefix: &str, count: usize) {
+    ///
+    /// # Panics
+    ///
+    /// When there never are.
+    pub fn await_keys(&self, prefix: &str, count: usize) {
         let end = Instant::now() + LONG;
         // Each look is a process of its own, which is pause enough.
         while self.ctl(&["get", "--prefix", prefix, "--keys-only"]).split_whitespace().count() != count {
@@ -141,18 +195,53 @@ impl Cluster {
         }
     }
 
+    /// All that was ever put under a key, until a line of it is `last`.
+    ///
+    /// # Panics
+    ///
+    /// When `etcdctl` can't be run.
+    pub fn watch_until(&self, key: &str, last: &str) -> String {
+        let endpoint = format!("--endpoints={}", self.endpoint(0));
+        let mut watch = Command::new("etcdctl")
+            .args([&endpoint, "watch", key, "--rev=1"])
+            .env("ETCDCTL_API", "3")
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("etcdctl ran");
+        let lines = BufReader::new(watch.stdout.take().expect("piped")).lines().map_while(Result::ok);
+        let history: Vec<String> = lines.take_while(|line| line != last).collect();
+        watch.kill().expect("killed");
+        watch.wait().expect("ended");
+        history.join("\n")
+    }
+
     /// What `etcdctl` answers, asked of the first member.
-    pub(crate) fn ctl(&self, arguments: &[&str]) -> String {
-        let endpoint = format!("--endpoints=127.0.0.1:{}", self.members[0].client);
+    ///
+    /// # Panics
+    ///
+    /// When it fails.
+    pub fn ctl(&self, arguments: &[&str]) -> String {
+        let endpoint = format!("--endpoints={}", self.endpoint(0));
         etcdctl(&[&[endpoint.as_str()], arguments].concat())
     }
 }
 
 fn etcdctl(arguments: &[&str]) -> String {
-    let output =
-        Command::new("etcdctl").args(arguments).env("ETCDCTL_API", "3").output().expect("etcdctl ran");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).expect("UTF-8")
+    let end = Instant::now() + LONG;
+    loop {
+        let mut command = Command::new("etcdctl");
+        command.arg("--command-timeout=60s").args(arguments).env("ETCDCTL_API", "3");
+        let output = command.output().expect("etcdctl ran");
+        let said = String::from_utf8_lossy(&output.stderr);
+        // A cluster that is electing a leader is asked again: each try takes seconds there.
+        let is_electing =
+            said.contains("etcdserver: request timed out") || said.contains("etcdserver: no leader");
+        if is_electing && Instant::now() < end {
+            continue;
+        }
+        assert!(output.status.success(), "{said}");
+        return String::from_utf8(output.stdout).expect("UTF-8");
+    }
 }
 
 impl Member {
@@ -200,7 +289,11 @@ fn pid(child: &Child) -> Pid {
 }
 
 /// Ports that were free a moment ago, all different.
-pub(crate) fn free_ports(count: usize) -> Vec<u16> {
+///
+/// # Panics
+///
+/// When there is none.
+pub fn free_ports(count: usize) -> Vec<u16> {
     let listeners: Vec<_> =
         (0..count).map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port")).collect();
     listeners.iter().map(|listener| listener.local_addr().expect("bound").port()).collect()

@@ -1,4 +1,6 @@
-//! `baton doctor`: tries out whether a lock can be had in a directory, and says what is in the way.
+//! `baton doctor`: tries out whether a lock can be had in a directory or store, and says what is in the way.
+
+mod store;
 
 use std::env;
 use std::fmt::Write as _;
@@ -8,19 +10,24 @@ use std::process::Command;
 use std::time::Duration;
 
 use baton_lock::doctor::{self, Check, Examination, Outcome};
-use baton_lock::{escape, state_dir};
+use baton_lock::escape;
+use baton_lock::store::Store;
 use serde_json::{Value, json};
 
 use crate::args::DoctorArgs;
 use crate::failure::Failure;
-use crate::{exit, json};
+use crate::{chosen, exit, json};
+use store::Tried;
 
 /// Examines the directory; gives back the exit code.
-pub fn doctor(args: &DoctorArgs) -> u8 {
+pub fn doctor(args: &DoctorArgs, store: &dyn Store) -> u8 {
     if let (true, Some(directory)) = (args.second_process, &args.directory) {
         return if doctor::be_second(directory) { exit::DONE } else { exit::UNSAFE };
     }
-    match examine(args) {
+    if let Some(tried) = store.examine() {
+        return tell(args, store, tried.map_err(Failure::from));
+    }
+    match examine(args, store) {
         Ok(examination) => {
             let text = if args.json { as_json(&examination) } else { as_text(&examination) };
             // Nobody may be reading any more: the exit code still tells.
@@ -31,10 +38,26 @@ pub fn doctor(args: &DoctorArgs) -> u8 {
     }
 }
 
-fn examine(args: &DoctorArgs) -> Result<Examination, Failure> {
+/// Tells what was found out about a store that is no directory.
+fn tell(args: &DoctorArgs, store: &dyn Store, tried: Result<Vec<Check>, Failure>) -> u8 {
+    let what_is_for_directories = args.directory.is_some() || !args.allow_fs.is_empty();
+    let asked = if what_is_for_directories { chosen::only_in_directories(store, "DIR") } else { Ok(()) };
+    match asked.and(tried) {
+        Ok(checks) => {
+            let tried = Tried { url: store.url().unwrap_or_default().to_owned(), checks };
+            let text = if args.json { tried.as_json() } else { tried.as_text() };
+            // Nobody may be reading any more.
+            let _ = io::stdout().write_all(text.as_bytes());
+            tried.code()
+        }
+        Err(failure) => failure.tell(args.json),
+    }
+}
+
+fn examine(args: &DoctorArgs, store: &dyn Store) -> Result<Examination, Failure> {
     let directory = match &args.directory {
         Some(directory) => directory.clone(),
-        None => default_directory()?,
+        None => default_directory(store)?,
     };
     let program = env::current_exe().map_err(|error| Failure {
         code: exit::BUG,
@@ -47,8 +70,8 @@ fn examine(args: &DoctorArgs) -> Result<Examination, Failure> {
 }
 
 /// That of the locks given by name, or what is there of its path: it is created only by who needs it.
-fn default_directory() -> Result<PathBuf, Failure> {
-    let locks = state_dir::state_directory().map(|state| state.join("locks"));
+fn default_directory(store: &dyn Store) -> Result<PathBuf, Failure> {
+    let locks = store.state().map(|state| state.join("locks"));
     let there = locks.as_ref().and_then(|locks| locks.ancestors().find(|path| path.is_dir()));
     there.map(Path::to_owned).ok_or_else(|| Failure {
         code: exit::USAGE,
@@ -82,8 +105,19 @@ fn way_out(seen: &Examination) -> Option<String> {
 }
 
 fn as_text(seen: &Examination) -> String {
-    let mut text = format!("filesystem: {}\n", seen.filesystem);
-    for check in &seen.checks {
+    let mut text = format!("filesystem: {}\n{}", seen.filesystem, lines(&seen.checks));
+    // Writing to a string can't fail.
+    let _ = writeln!(text, "{}", verdict(seen));
+    if let Some(hint) = way_out(seen) {
+        let _ = writeln!(text, "hint: {hint}");
+    }
+    text
+}
+
+/// A line for each check.
+fn lines(checks: &[Check]) -> String {
+    let mut text = String::new();
+    for check in checks {
         let (word, more) = words(check);
         let cost = check.cost.map(|cost| format!(" ({})", spell(cost))).unwrap_or_default();
         // Writing to a string can't fail.
@@ -93,10 +127,6 @@ fn as_text(seen: &Examination) -> String {
             check.what,
             more.map(|more| format!(": {more}")).unwrap_or_default()
         );
-    }
-    let _ = writeln!(text, "{}", verdict(seen));
-    if let Some(hint) = way_out(seen) {
-        let _ = writeln!(text, "hint: {hint}");
     }
     text
 }
@@ -122,20 +152,18 @@ fn spell(cost: Duration) -> String {
     }
 }
 
+fn check(check: &Check) -> Value {
+    let (word, more) = words(check);
+    json!({
+        "what": check.what,
+        "outcome": word,
+        "reason": more,
+        "costNs": check.cost.map(|cost| u64::try_from(cost.as_nanos()).unwrap_or(u64::MAX)),
+    })
+}
+
 fn as_json(seen: &Examination) -> String {
-    let checks: Vec<Value> = seen
-        .checks
-        .iter()
-        .map(|check| {
-            let (word, more) = words(check);
-            json!({
-                "what": check.what,
-                "outcome": word,
-                "reason": more,
-                "costNs": check.cost.map(|cost| u64::try_from(cost.as_nanos()).unwrap_or(u64::MAX)),
-            })
-        })
-        .collect();
+    let checks: Vec<Value> = seen.checks.iter().map(check).collect();
     json::text(&json!({
         "schema": json::SCHEMA,
         "directory": seen.directory.to_string_lossy(),
