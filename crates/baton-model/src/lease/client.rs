@@ -3,7 +3,7 @@
 //! A request is sent in the step before it: between an answer and the next request a contender does nothing that others could see.
 
 use super::etcd::Server;
-use super::state::{Answer, At, Awaited, Contender, End, Found, Phase, Renewal, Request, State};
+use super::state::{Answer, At, Awaited, Contender, End, Found, Phase, Renewal, Request, Saved, State};
 use super::variant::{Mutation, Setting};
 
 /// One contender's turn.
@@ -42,7 +42,7 @@ impl Turn<'_> {
     pub(crate) fn serve(&mut self) {
         let request = request(self.me());
         let answer = Server { state: self.state, who: self.who, setting: self.setting }.serve(request);
-        if self.is_answer_awaited() {
+        if self.is_answer_awaited(answer) {
             self.me().phase = Phase::Answered(answer);
         } else {
             self.receive(answer);
@@ -50,9 +50,10 @@ impl Turn<'_> {
     }
 
     /// Does it matter when the answer comes? Else that is as if the next request came later.
-    fn is_answer_awaited(&mut self) -> bool {
+    fn is_answer_awaited(&mut self, answer: Answer) -> bool {
         match self.me().at {
             At::Taking | At::Marking | At::LiftingFirst | At::Unmarking | At::Leaving(End::Clean) => true,
+            At::Entering | At::Trying => matches!(answer, Answer::Holds(..)),
             At::Looking => self.is(Mutation::HeldByLook),
             _ => false,
         }
@@ -99,7 +100,13 @@ impl Turn<'_> {
                 self.me().mine = mine;
                 self.ask(At::Looking);
             }
-            (At::Entering | At::Trying | At::Looking, Answer::No | Answer::Gone) => self.ask(At::Revoking),
+            (At::Entering | At::Trying, Answer::Holds(mine, session)) => {
+                self.me().mine = mine;
+                self.has_taken(session);
+            }
+            (At::Entering | At::Trying | At::Looking, Answer::No | Answer::Gone) | (At::Lifting, _) => {
+                self.ask(At::Revoking);
+            }
             (At::Looking, Answer::After(awaited)) => {
                 self.me().awaited = awaited;
                 if self.is(Mutation::WatchedFromNow) {
@@ -111,26 +118,21 @@ impl Turn<'_> {
             (At::Looking, Answer::First) => self.is_first(),
             (At::AskingToWatch, Answer::Yes) => self.go(At::Watching),
             (At::AskingToWatch, _) => self.go(At::WatchingInVain),
-            (At::Taking, Answer::Taken(session)) if self.is_valid() || self.is(Mutation::NotLookedAgain) => {
-                self.me().session = session;
-                self.is_told();
-            }
+            (At::Taking, Answer::Taken(session)) => self.has_taken(session),
             (At::Taking, _) => self.ask(At::Leaving(End::TooLate)),
-            (At::Marking, _) => self.go(At::Held),
             (At::Saving, Answer::Yes) => {
                 let mine = self.me().mine;
                 self.me().session = next_save(mine, self.me().session);
                 self.go(At::Held);
             }
             // Somebody else's session is there: the key is gone, as the next renewal will say.
-            (At::Saving, _) => self.go(At::Held),
+            (At::Saving | At::Marking, _) => self.go(At::Held),
             (At::Leaving(end), answer) => self.has_left(end, answer),
             (At::Unmarking, _) => {
                 let has_ended = self.me().has_ended;
                 self.state.known.faults.told_clean |= self.is_valid() && !has_ended;
                 self.ask(At::Revoking);
             }
-            (At::Lifting, _) => self.ask(At::Revoking),
             (At::LiftingFirst, _) => self.ask(At::Leaving(End::Unclean)),
             (At::Revoking, _) => self.go(At::Away),
             (at, answer) => unreachable!("{answer:?} is no answer to {at:?}"),
@@ -139,6 +141,15 @@ impl Turn<'_> {
 
     fn is_valid(&mut self) -> bool {
         self.me().left > self.setting.ending()
+    }
+
+    /// Step 5.
+    fn has_taken(&mut self, session: Saved) {
+        if !self.is_valid() && !self.is(Mutation::NotLookedAgain) {
+            return self.ask(At::Leaving(End::TooLate));
+        }
+        self.me().session = session;
+        self.is_told();
     }
 
     fn is_first(&mut self) {
@@ -175,7 +186,8 @@ impl Turn<'_> {
             End::Lost => return self.ask(At::Lifting),
             End::Clean if self.is(Mutation::EndedInTwo) => return self.ask(At::Unmarking),
             End::Clean => {
-                let is_told_clean = answer == Answer::Yes && self.is_valid();
+                let is_looked = !self.is(Mutation::EndNotLookedAgain);
+                let is_told_clean = answer == Answer::Yes && (self.is_valid() || !is_looked);
                 let has_ended = self.me().has_ended;
                 self.state.known.faults.told_clean |= is_told_clean && !has_ended;
             }

@@ -1,6 +1,8 @@
 //! What etcd does with a request: each is one transaction, carried out whole.
 
-use super::state::{Answer, Awaited, Contender, End, Fence, Found, Renewal, Request, Revision, Saved, State};
+use super::state::{
+    Answer, At, Awaited, Contender, End, Fence, Found, Renewal, Request, Revision, Saved, State,
+};
 use super::variant::{Mutation, Setting};
 
 /// etcd, asked by one contender.
@@ -49,9 +51,12 @@ impl Server<'_> {
         }
     }
 
+    /// Step 2: who finds nobody takes the lock at once.
     fn enter(&mut self, only_if_first: bool) -> Answer {
-        if self.client().key > 0 {
-            return Answer::Entered(self.client().key);
+        let key = self.client().key;
+        if key > 0 {
+            let is_taken = self.state.marker == key;
+            return if is_taken { Answer::Holds(key, self.state.session) } else { Answer::Entered(key) };
         }
         let is_busy = self.state.contenders.iter().any(|who| who.key > 0) || self.state.fence.is_some();
         if self.client().lease.is_none() || (only_if_first && is_busy) {
@@ -59,10 +64,17 @@ impl Server<'_> {
         }
         let revision = self.state.next_revision();
         self.client().key = revision;
-        if self.setting.is(Mutation::MarkedAtEntering) {
-            self.state.put_marker(revision);
+        if is_busy || self.setting.is(Mutation::HeldByLook) {
+            if self.setting.is(Mutation::MarkedAtEntering) {
+                self.state.put_marker(revision);
+            }
+            return Answer::Entered(revision);
         }
-        Answer::Entered(revision)
+        let token = self.state.marker;
+        self.state.put_marker(revision);
+        self.client().found = Found { token, is_old: true };
+        self.note_taken(revision);
+        Answer::Holds(revision, self.state.session)
     }
 
     fn look(&mut self, mine: Revision) -> Answer {
@@ -115,7 +127,9 @@ impl Server<'_> {
             let is_unclean = self.state.marker == mine && !self.setting.is(Mutation::EndTakenForDone);
             return if is_unclean { Answer::No } else { Answer::Yes };
         }
-        self.client().key = 0;
+        if !self.setting.is(Mutation::KeyLeftToRevoke) {
+            self.client().key = 0;
+        }
         match end {
             End::Clean if self.setting.is(Mutation::EndedInTwo) => {}
             End::Clean => {
@@ -145,12 +159,15 @@ impl Server<'_> {
     }
 
     fn note_taken(&mut self, mine: Revision) {
+        let is_by_look = self.setting.is(Mutation::HeldByLook);
+        let is_asking = matches!(self.client().at, At::Entering | At::Trying | At::Taking | At::Dead);
         let is_out_of_turn = self.state.before(mine) > 0;
         let known = &mut self.state.known;
+        known.faults.double |= !is_asking && !is_by_look;
         known.faults.order |= is_out_of_turn;
         known.faults.token |= mine <= known.largest;
         known.largest = known.largest.max(mine);
-        if !self.setting.is(Mutation::HeldByLook) {
+        if !is_by_look {
             (known.doubtful, known.half) = (known.half, mine);
         }
     }

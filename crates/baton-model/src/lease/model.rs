@@ -66,6 +66,7 @@ pub mod property {
     pub const ORDER: &str = "E1 in turn";
     pub const STORY: &str = "E5 the story is told";
     pub const TOLD_CLEAN: &str = "E5 who is told that it ended cleanly did";
+    pub const DOUBLE: &str = "E6 nobody takes what it does not ask for";
     pub const TOKENS: &str = "tokens grow";
     pub const SESSION: &str = "no stale save is accepted";
     pub const BROKEN: &str = "a break ends the hold that it saw";
@@ -146,6 +147,7 @@ impl Model for Setting {
             Property::always(property::ORDER, |_, state: &State| !state.known.faults.order),
             Property::always(property::STORY, |_, state: &State| !state.known.faults.story),
             Property::always(property::TOLD_CLEAN, |_, state: &State| !state.known.faults.told_clean),
+            Property::always(property::DOUBLE, |_, state: &State| !state.known.faults.double),
             Property::always(property::TOKENS, |_, state: &State| !state.known.faults.token),
             Property::always(property::SESSION, |_, state: &State| !state.known.faults.session),
             Property::always(property::BROKEN, |_, state: &State| !state.known.faults.wrong_break),
@@ -272,7 +274,10 @@ fn elsewhere(setting: &Setting, state: &State, actions: &mut Vec<Action>) {
         if !fence.has_lease && !setting.is(Mutation::FenceOnlyByBreaker) {
             actions.push(Action::FenceIsLeased);
         }
-        let is_there = state.contenders.iter().any(|who| who.is_alive() && who.mine == fence.token);
+        let is_there = state
+            .contenders
+            .iter()
+            .any(|who| who.is_alive() && [who.mine, who.told()].contains(&fence.token));
         let is_over = fence.left == 0 || (setting.clocks == Clocks::Stand && !is_there);
         if fence.has_lease && is_over {
             actions.push(Action::FenceExpires);
@@ -325,16 +330,17 @@ pub(crate) fn apply(state: &mut State, action: Action, setting: &Setting) {
         Action::Renews(who) => turn(state, who).renew(),
         Action::RenewsAtOnce(who) => {
             let parts = [Action::Renews, Action::KeptAlive, Action::Confirms, Action::IsRenewed];
-            parts.into_iter().for_each(|part| apply(state, part(who), setting));
+            for part in parts {
+                apply(state, part(who), setting);
+            }
         }
-        Action::KeptAlive(who) => renewal(state, who, setting),
+        Action::KeptAlive(who) | Action::Confirms(who) => renewal(state, who, setting),
         Action::WaiterRenews(who) => Server { state, who, setting }.renew_waiter(),
         Action::KeptAliveInVain(who) => {
             if let Renewal::Sent(left) = state.contenders[who].renewal {
                 Server { state, who, setting }.keep_alive_in_vain(left);
             }
         }
-        Action::Confirms(who) => renewal(state, who, setting),
         Action::IsRenewed(who) => turn(state, who).is_renewed(),
         Action::Expires(who) => state.expire(who),
         Action::FenceExpires => state.fence = None,

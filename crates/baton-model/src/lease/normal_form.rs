@@ -39,7 +39,8 @@ impl State {
 
     /// Who is larger than all that it is compared with is as none.
     fn forget(&mut self) {
-        let place = |who: &Contender| [who.mine, who.key].into_iter().chain(who.stray.and_then(of_whom));
+        let place =
+            |who: &Contender| [who.mine, who.key, who.told()].into_iter().chain(who.stray.and_then(of_whom));
         let least = self.contenders.iter().flat_map(place).filter(|mine| *mine > 0).min();
         let is_compared = |token: &Revision| least.is_some_and(|least| least < *token);
         self.known.largest = Some(self.known.largest).filter(is_compared).unwrap_or(0);
@@ -74,6 +75,7 @@ fn of_answer(answer: &mut Answer, each: &mut impl FnMut(&mut Revision)) {
     match answer {
         Answer::Yes | Answer::No | Answer::Gone | Answer::First => {}
         Answer::Entered(revision) => each(revision),
+        Answer::Holds(revision, session) => [revision, &mut session.0].into_iter().for_each(each),
         Answer::After(awaited) => of_awaited(awaited, each),
         Answer::Taken(session) => each(&mut session.0),
     }

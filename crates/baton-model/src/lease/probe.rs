@@ -57,7 +57,9 @@ fn go_on(state: &mut State, setting: &Setting) -> bool {
         if next.is_empty() {
             break;
         }
-        next.into_iter().for_each(|action| apply(state, action, setting));
+        for action in next {
+            apply(state, action, setting);
+        }
         lease_fence(state, setting);
     }
     false

@@ -80,6 +80,8 @@ pub enum Answer {
     /// What was compared was not so.
     No,
     Entered(Revision),
+    /// Entered, and taken at once; and what the session says.
+    Holds(Revision, Saved),
     Gone,
     After(Awaited),
     First,
@@ -168,6 +170,11 @@ impl Contender {
         matches!(self.at, At::Held | At::Marking | At::Checked | At::Saving | At::LiftingFirst)
     }
 
+    /// The token of a hold that it is about to be told of.
+    pub fn told(&self) -> Revision {
+        if let Phase::Answered(Answer::Holds(token, _)) = self.phase { token } else { 0 }
+    }
+
     pub fn is_alive(&self) -> bool {
         !matches!(self.at, At::Away | At::Dead)
     }
@@ -202,6 +209,7 @@ pub struct Faults {
     pub token: bool,
     pub order: bool,
     pub session: bool,
+    pub double: bool,
     pub wrong_break: bool,
     pub told_clean: bool,
     pub unfenced: bool,

@@ -19,12 +19,9 @@ fn always_seen(setting: &Setting) -> [Seen; 6] {
     let has_time = setting.clocks != Clocks::Stand;
     [
         (true, "one holds after a clean end", |_, state| {
-            any(state, |who| who.has_ended)
-                && any(state, |who| who.at == At::Taking && is_taken(who) && who.found.token == 0)
+            any(state, |who| who.has_ended) && any(state, |who| is_taken(who) && who.found.token == 0)
         }),
-        (true, "one recovers", |_, state| {
-            any(state, |who| who.at == At::Taking && is_taken(who) && who.found.token > 0)
-        }),
+        (true, "one recovers", |_, state| any(state, |who| is_taken(who) && who.found.token > 0)),
         (has_time && setting.ending() > 0, "one loses it by its clock", |setting, state| {
             any(state, |who| who.has_job() && who.left == setting.ending())
         }),
@@ -45,7 +42,8 @@ fn always_seen(setting: &Setting) -> [Seen; 6] {
 fn seen_with(setting: &Setting) -> [Seen; 11] {
     [
         (setting.crashes > 0, "one dies that has taken the lock, and was not told", |_, state| {
-            state.known.half > 0 && !any(state, |who| who.at == At::Taking)
+            state.known.half > 0
+                && !any(state, |who| matches!(who.at, At::Entering | At::Trying | At::Taking))
         }),
         (setting.halts > 0, "another holds while one is halted", |_, state| {
             any(state, |who| who.is_halted && who.has_job() && who.mine < state.known.largest)
@@ -87,7 +85,7 @@ fn seen_with(setting: &Setting) -> [Seen; 11] {
 }
 
 fn is_taken(who: &Contender) -> bool {
-    matches!(who.phase, Phase::Answered(Answer::Taken(_)))
+    matches!(who.phase, Phase::Answered(Answer::Taken(_) | Answer::Holds(..)))
 }
 
 fn any(state: &State, is_one: impl Fn(&Contender) -> bool) -> bool {

@@ -89,6 +89,10 @@ pub enum Mutation {
     EndedInTwo,
     /// That a release was carried out before is not looked for: it is taken for done.
     EndTakenForDone,
+    /// The clock is not looked at again when a clean end is answered.
+    EndNotLookedAgain,
+    /// Whoever ends leaves its key to the end of its lease, which is revoked next. No broken variant: an amendment.
+    KeyLeftToRevoke,
     /// A watch begins when the server gets to it, not at the revision that was read.
     WatchedFromNow,
     /// Who is woken goes on as the first, without another look.
