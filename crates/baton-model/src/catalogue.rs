@@ -3,7 +3,7 @@
 use crate::check::{Extent, Report, check};
 use crate::model::property;
 use crate::variant::{Cleanup, Clock, Deletes, Mutation, Naming, Setting};
-use crate::{lease, queue};
+use crate::{lease, queue, readers};
 
 /// What a check has to come to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +21,7 @@ pub enum Expected {
 pub enum Subject {
     Lock(Setting),
     Queue(queue::variant::Setting),
+    Readers(readers::variant::Setting),
     Lease(lease::variant::Setting),
 }
 
@@ -43,6 +44,7 @@ impl Case {
         match self.subject {
             Subject::Lock(setting) => check(setting, self.extent(), 1),
             Subject::Queue(setting) => check(setting, self.extent(), 1),
+            Subject::Readers(setting) => check(setting, self.extent(), 1),
             Subject::Lease(setting) => check(setting, self.extent(), 1),
         }
     }
@@ -58,7 +60,7 @@ impl Case {
 
 /// Everything that is checked.
 pub fn cases() -> impl Iterator<Item = &'static Case> {
-    CASES.iter().chain(queue::cases::CASES).chain(lease::cases::CASES)
+    CASES.iter().chain(queue::cases::CASES).chain(readers::cases::CASES).chain(lease::cases::CASES)
 }
 
 /// Finds a check by its name.

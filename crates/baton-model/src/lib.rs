@@ -15,7 +15,8 @@
 //! | [`model`] | who may do what, and the properties |
 //! | [`queue`] | who waits, and in what order: a model of its own |
 //! | [`lease`] | locks on etcd, with leases and clocks: another one |
-//! | [`check`] | checking any of them |
+//! | [`readers`] | those who share it: another model of its own |
+//! | [`check`] | checking any |
 //! | [`catalogue`] | what is checked, and what comes out |
 //! | [`trace`] | a counterexample to be read |
 
@@ -39,6 +40,7 @@ pub mod model;
 pub mod normal_form;
 pub mod probe;
 pub mod queue;
+pub mod readers;
 pub mod state;
 pub mod trace;
 pub mod variant;

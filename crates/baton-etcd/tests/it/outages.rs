@@ -1,8 +1,9 @@
 //! Members that are killed, stop answering, or were never there.
 
-use std::net::TcpListener;
+use std::net::{Ipv4Addr, SocketAddrV4, TcpListener};
 
 use nix::sys::signal::Signal;
+use rustix::net::{self, AddressFamily, SocketFlags, SocketType};
 
 use crate::{
     contender::Contender,
@@ -96,4 +97,26 @@ fn endpoint_that_accepts_and_says_nothing_is_reported_as_silent() {
     let port = listener.local_addr().expect("bound").port();
     let refused = Contender::start(&format!("etcd://127.0.0.1:{port}/jobs"), "a", 4).failure();
     assert!(refused.contains("accepts connections but does not answer"), "{refused}");
+}
+
+#[test]
+fn endpoint_that_drops_what_it_is_sent_is_reported_as_unreachable() {
+    // One connection at most waits to be accepted, and nobody accepts it: each further attempt is dropped.
+    let any = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0);
+    let full = net::socket(AddressFamily::INET, SocketType::STREAM, None).expect("a socket");
+    net::bind(&full, &any).expect("bound");
+    net::listen(&full, 0).expect("it listens");
+    let address = SocketAddrV4::try_from(net::getsockname(&full).expect("bound")).expect("of IPv4");
+    let waiting: Vec<_> = (0..4)
+        .map(|_| {
+            let socket =
+                net::socket_with(AddressFamily::INET, SocketType::STREAM, SocketFlags::NONBLOCK, None);
+            let socket = socket.expect("a socket");
+            let _ = net::connect(&socket, &address);
+            socket
+        })
+        .collect();
+    let refused = Contender::start(&format!("etcd://{address}/jobs"), "a", 4).failure();
+    assert!(refused.contains("can't be reached") && refused.contains("not answered"), "{refused}");
+    drop(waiting);
 }
