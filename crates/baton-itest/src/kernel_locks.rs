@@ -1,4 +1,4 @@
-//! Who has a file locked with `flock`, and who waits for it, as `/proc/locks` shows it, disturbing nobody.
+//! Who has a file locked with `flock`, or bytes of it, and who waits for that, as `/proc/locks` shows it, disturbing nobody.
 //!
 //! A process that is blocked in a lock can't say so itself. So that a test acts only once it is blocked, it looks here
 //! until the kernel lists it.
@@ -39,6 +39,25 @@ pub fn until_waiting(inode: u64, waiters: usize) {
         assert!(Instant::now() < limit, "there are not {waiters} that wait for inode {inode}");
         thread::yield_now();
     }
+}
+
+/// Waits until somebody waits for bytes of the file with this inode number.
+///
+/// # Panics
+///
+/// When it does not come to that.
+#[track_caller]
+pub fn until_bytes_are_waited_for(inode: u64) {
+    let limit = Instant::now() + LIMIT;
+    while count(inode, |line| line.contains(" -> OFDLCK ")) == 0 {
+        assert!(Instant::now() < limit, "nobody waits for bytes of inode {inode}");
+        thread::yield_now();
+    }
+}
+
+/// Has somebody bytes 0 and 1 of the file with this inode number locked? The kernel lists one lock on both.
+pub fn are_both_bytes_locked(inode: u64) -> bool {
+    count(inode, |line| line.contains(" OFDLCK ") && line.contains(" WRITE ") && line.ends_with(" 0 1")) > 0
 }
 
 /// Counts lines such as `1: FLOCK  ADVISORY  WRITE 4127 08:01:131117 0 EOF`; those of who waits have an arrow.

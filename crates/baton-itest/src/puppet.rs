@@ -65,13 +65,24 @@ pub fn namespaces_are_possible() -> Result<(), String> {
 /// When none has one.
 #[track_caller]
 pub fn first_to_answer(puppets: &[Puppet]) -> usize {
+    let puppets: Vec<_> = puppets.iter().collect();
+    first_to_answer_within(&puppets, LIMIT).expect("one answers")
+}
+
+/// The same, unless none of them has one before the time is over.
+///
+/// # Panics
+///
+/// When that can't be waited for.
+#[track_caller]
+pub fn first_to_answer_within(puppets: &[&Puppet], time: Timespec) -> Option<usize> {
     if let Some(first) = puppets.iter().position(|puppet| !puppet.answers.buffer().is_empty()) {
-        return first;
+        return Some(first);
     }
     let mut polled: Vec<_> =
         puppets.iter().map(|puppet| PollFd::new(puppet.answers.get_ref(), PollFlags::IN)).collect();
-    rustix::io::retry_on_intr(|| rustix::event::poll(&mut polled, Some(&LIMIT))).expect("polled");
-    polled.iter().position(|polled| !polled.revents().is_empty()).expect("one answers")
+    rustix::io::retry_on_intr(|| rustix::event::poll(&mut polled, Some(&time))).expect("polled");
+    polled.iter().position(|polled| !polled.revents().is_empty())
 }
 
 impl Puppet {
@@ -194,8 +205,17 @@ impl Puppet {
     /// When it answers instead.
     #[track_caller]
     pub fn stop(&self) {
-        kill_process(Pid::from_child(&self.child), Signal::STOP).expect("it is not reaped yet");
+        self.begin_to_stop();
         self.stopped();
+    }
+
+    /// Stops it without waiting until it has stopped.
+    ///
+    /// # Panics
+    ///
+    /// When that is not possible.
+    pub fn begin_to_stop(&self) {
+        kill_process(Pid::from_child(&self.child), Signal::STOP).expect("it is not reaped yet");
     }
 
     /// Kills it, and waits until it is a zombie, which it stays until the value goes.

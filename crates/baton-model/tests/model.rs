@@ -86,7 +86,7 @@ fn counterexample_names_actors_steps_and_what_the_files_say() {
 
 #[test]
 fn counterexample_of_the_queue_names_actors_steps_and_tickets() {
-    let text = told(&find("queue-byte-1-unlocked-first").expect("it is in the catalogue").check());
+    let text = told(&find("queue-begun-unsaid").expect("it is in the catalogue").check());
     for part in [
         "STOPPED before: W2 ask for the guard",
         "a second is over",

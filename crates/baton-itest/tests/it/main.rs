@@ -50,6 +50,7 @@ mod one_file_deleted;
 mod places_are_what_they_say;
 mod pruning;
 mod queue;
+mod queue_order;
 mod session_survives;
 mod session_verbs;
 mod stopped_in_mid_acquire;

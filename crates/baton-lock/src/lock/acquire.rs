@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::companion;
 use super::directory::Directory;
+use super::grace::Grace;
 use super::guard::Guard;
 use super::handle::Setup;
 use super::held::{Held, Outcome, Parts};
@@ -56,8 +57,8 @@ pub(crate) enum At {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Turn<'a> {
     pub(crate) standing: Standing<'a>,
-    /// For how many of them those before have had their time.
-    pub(crate) has_waited: u32,
+    /// What those before were given to come for it, if that is over.
+    pub(crate) grace: Option<&'a Grace>,
 }
 
 /// How often a record that others are judging, or that changes while it is judged, is looked at again within a round, and
@@ -165,7 +166,7 @@ fn hold(
         }
         let verdict = judge_record(setup, directory, guard.get())?;
         if verdict.is_obtainable()
-            && let Some(ahead) = not_yet(setup, directory, guard.get(), turn)
+            && let Some(ahead) = not_yet(setup, directory, guard.get(), turn, last.max(verdict.token()))
         {
             return Ok(Round::NotYet(ahead));
         }
@@ -211,16 +212,21 @@ fn hold(
 }
 
 /// Who has to come before, once it is clear that the lock could be had.
-fn not_yet(setup: &Setup, directory: &Arc<Directory>, guard: &Guard, turn: Turn<'_>) -> Option<Ahead> {
-    let ahead = Queue::open(directory, &setup.names, &guard.stat)?.ahead(turn.standing)?;
-    // Those who step back are not stopped, but wait for others in their turn.
-    if turn.has_waited > ahead.stepping_back {
+fn not_yet(
+    setup: &Setup,
+    directory: &Arc<Directory>,
+    guard: &Guard,
+    turn: Turn<'_>,
+    token: u64,
+) -> Option<Ahead> {
+    let ahead = Queue::open(directory, &setup.names, &guard.stat)?.ahead(turn.standing, token)?;
+    if turn.grace.is_some_and(|grace| grace.was_had(&ahead.sight)) {
         ahead.pass();
         return None;
     }
     // Before the guard is given back: whoever gets it next sees it.
     if let Standing::Waiter(ticket) = turn.standing {
-        ticket.step_back(true);
+        ticket.step_back();
     }
     Some(ahead)
 }

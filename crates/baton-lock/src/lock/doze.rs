@@ -15,23 +15,21 @@
 
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::acquire::Approach;
 use super::directory::Directory;
+use super::grace::Grace;
 use super::handle::Setup;
 use super::queue::Ahead;
 use crate::diagnosis::{AncestorState, State};
 use crate::error::Error;
 use crate::filesystem::Reach;
 use crate::record::Record;
-use crate::sys::{self, Access, Awaited, Errno, Handle, Lookout, Range};
+use crate::sys::{self, Access, Awaited, Errno, Handle, Lookout, Range, pidfd};
 
 /// How often what the kernel tells nobody is looked at again.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
-
-/// How long one that has waited longer has to come for a lock that is free: whoever takes longer is stopped.
-const TO_COME: Duration = Duration::from_secs(1);
 
 /// A sleep that has not ended yet.
 #[derive(Debug)]
@@ -61,16 +59,8 @@ pub(crate) struct Locked {
     // Dropped before what it waits with.
     lookout: Lookout,
     _file: Handle,
-    most: Option<Most>,
-}
-
-/// How long it is waited at most.
-#[derive(Debug)]
-struct Most {
-    timer: Handle,
-    until: Instant,
-    /// How many times [`TO_COME`] that is.
-    times: u32,
+    /// How long at most.
+    grace: Option<(Grace, Handle)>,
 }
 
 impl Doze {
@@ -85,19 +75,16 @@ impl Doze {
     /// Until the last one who comes before has got the lock or is gone; at most for as long as they may take to come for it: those who
     /// step back themselves have to wait for others first, one after the other.
     pub(crate) fn ahead(setup: &Setup, ahead: Ahead) -> Result<Self, Error> {
-        let times = ahead.stepping_back.saturating_add(1);
-        Self::locked(setup, ahead.nearest, Awaited::NoRange(Range::Holder), Some(times))
+        let grace = ahead.sight.grace(ahead.stepping_back);
+        Self::locked(setup, ahead.nearest, Awaited::NoRange(Range::Holder), Some(grace))
     }
 
-    fn locked(setup: &Setup, file: Handle, awaited: Awaited, times: Option<u32>) -> Result<Self, Error> {
+    fn locked(setup: &Setup, file: Handle, awaited: Awaited, grace: Option<Grace>) -> Result<Self, Error> {
         let failed = |errno| Error::io("start to wait for", &setup.path, errno);
-        let most = times.map(|times| {
-            let time = TO_COME * times;
-            sys::timer(time).map(|timer| Most { timer, until: Instant::now() + time, times })
-        });
-        let most = most.transpose().map_err(failed)?;
+        let grace = grace.map(|grace| sys::timer(grace.left()).map(|timer| (grace, timer)));
+        let grace = grace.transpose().map_err(failed)?;
         let lookout = Lookout::start(&file, awaited).map_err(failed)?;
-        Ok(Self::Lock(Locked { lookout, _file: file, most }))
+        Ok(Self::Lock(Locked { lookout, _file: file, grace }))
     }
 
     fn timer(setup: &Setup, after: Duration) -> Result<Handle, Error> {
@@ -148,35 +135,34 @@ impl Doze {
         match self {
             Self::Not | Self::Blocked(_) => Vec::new(),
             Self::Posted(posted) => posted.lookout.iter().flat_map(Lookout::descriptors).collect(),
-            Self::Lock(Locked { lookout, most, .. }) => {
-                lookout.descriptors().into_iter().chain(most.iter().map(|most| most.timer.as_fd())).collect()
-            }
+            Self::Lock(Locked { lookout, grace, .. }) => lookout
+                .descriptors()
+                .into_iter()
+                .chain(grace.iter().map(|(_, timer)| timer.as_fd()))
+                .collect(),
             Self::Events(events) => events.iter().map(AsFd::as_fd).collect(),
         }
     }
 
-    /// Ends it. With the guard, if it was waited for, which may be locked by now; and how many times the time is over that others had.
-    pub(crate) fn end(self) -> (Option<Approach>, u32) {
+    /// Ends it. With the guard, if it was waited for, which may be locked by now; and what others were given, if that is over.
+    pub(crate) fn end(self) -> (Option<Approach>, Option<Grace>) {
         match self {
-            Self::Not | Self::Events(_) => (None, 0),
-            Self::Blocked(approach) => (Some(approach), 0),
+            Self::Not | Self::Events(_) => (None, None),
+            Self::Blocked(approach) => (Some(approach), None),
             Self::Posted(mut posted) => {
                 posted.lookout = None;
-                (posted.approach.take(), 0)
+                (posted.approach.take(), None)
             }
-            Self::Lock(locked) => (None, locked.times_over()),
+            Self::Lock(locked) => (None, locked.grace_if_over()),
         }
     }
 }
 
 impl Locked {
-    /// How many times the time is over, the lock being still there.
-    fn times_over(&self) -> u32 {
+    /// What was given, if it is over, the lock being still there.
+    fn grace_if_over(mut self) -> Option<Grace> {
         let is_gone = sys::is_ready(&self.lookout.descriptors(), Some(Duration::ZERO)).unwrap_or(true);
-        match &self.most {
-            Some(most) if !is_gone && Instant::now() >= most.until => most.times,
-            _ => 0,
-        }
+        self.grace.take().map(|(grace, _)| grace).filter(|grace| !is_gone && grace.left().is_zero())
     }
 }
 
@@ -204,9 +190,8 @@ fn events(
     }
     match state {
         State::Ancestor(AncestorState::Alive | AncestorState::Unverified) => {
-            let pid = record.and_then(|record| i32::try_from(record.pid).ok());
             // One that is gone by now, or a mere thread's id, is judged in another way when it is looked at again.
-            events.extend(pid.and_then(|pid| sys::open_process(pid).ok()));
+            events.extend(record.and_then(|record| pidfd::open(record.pid).ok()));
         }
         State::Incomplete { ages_out_in } => events.push(Doze::timer(setup, *ages_out_in)?),
         _ => {}

@@ -81,6 +81,15 @@ pub(crate) enum Verdict {
 }
 
 impl Verdict {
+    /// The token that the record names, else zero.
+    pub(crate) fn token(&self) -> u64 {
+        match self {
+            Self::Departed(departed) => departed.record.as_ref().map_or(0, |record| token::of(record)),
+            Self::OutOfReach { token, .. } => *token,
+            Self::Absent | Self::Busy(..) | Self::Changed => 0,
+        }
+    }
+
     /// Does nobody hold the lock, as far as the record says?
     pub(crate) fn is_obtainable(&self) -> bool {
         match self {

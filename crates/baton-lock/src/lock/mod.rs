@@ -15,7 +15,7 @@
 //! | 6 publishing | [`publish`] |
 //! | all seven, once | [`acquire`] |
 //! | again and again, asleep in between | [`wait`], [`doze`] |
-//! | whose turn it is | [`queue`] |
+//! | whose turn it is | [`queue`], [`ticket`], [`grace`] |
 //! | giving up a wait from outside | [`cancel`] |
 //! | holding and releasing | [`held`] |
 //! | asking without taking | [`observe`] |
@@ -32,6 +32,7 @@ mod companion;
 mod directory;
 mod doze;
 mod floor;
+mod grace;
 mod guard;
 mod handle;
 mod held;
@@ -42,6 +43,7 @@ mod prune;
 mod publish;
 mod queue;
 mod survey;
+mod ticket;
 mod token;
 mod wait;
 

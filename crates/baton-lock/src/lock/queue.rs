@@ -18,26 +18,22 @@ use std::ffi::{OsStr, OsString};
 use std::sync::Arc;
 
 use super::directory::Directory;
-use super::handle::Setup;
+use super::grace::{Sight, Sighting};
 use super::judge::is_strangers;
 use super::naming::Names;
-use crate::diagnosis::Place;
+use super::ticket::{TICKET, Ticket};
 use crate::error::Error;
 use crate::record::{self, Content, Record};
-use crate::sys::{self, Access, Errno, FileId, FileKind, Handle, Range, Stat};
-
-/// How often a ticket is tried for: each further time somebody else has taken the number, or the directory, or swept what was not
-/// locked yet.
-const TICKETS: u32 = 10_000;
+use crate::sys::{self, Access, Errno, FileKind, Handle, Range, Stat};
 
 /// What the name of a ticket that others have passed ends with.
 const PASSED: &str = ".passed";
 
-/// What a waiter has locked of its own ticket while it lets others come first, so that those behind it know that it is running.
-const STEPPING_BACK: Range = Range::Judge;
-
-/// What temporary names are made of.
-const TICKET: &str = "ticket";
+/// What a waiter has locked of its own ticket from the moment on in which it lets others come first, so that those behind it wait a second
+/// longer than it does. Unlocked only with the ticket: W2 and W3 let W1 come first, who is stopped, and their time is over at the same second;
+/// just then W1 goes on, and holds. W2 sees that; did it unlock this byte, and did W1 end before W3 looks, then W3 would see nobody who
+/// steps back.
+pub(super) const STEPPING_BACK: Range = Range::Judge;
 
 /// The digits of a ticket's name.
 const DIGITS: usize = 16;
@@ -47,26 +43,22 @@ const DIGITS: usize = 16;
 pub(crate) struct Queue {
     directory: Arc<Directory>,
     name: OsString,
-    handle: Handle,
-    guard: Stat,
-}
-
-/// A place in the queue, for as long as this is kept.
-#[derive(Debug)]
-pub(crate) struct Ticket {
-    queue: Queue,
-    pub(crate) number: u64,
-    handle: Handle,
-    id: FileId,
-    /// The process whose place it is.
-    owner: u32,
+    pub(super) handle: Handle,
+    pub(super) guard: Stat,
 }
 
 /// A ticket's name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Entry {
-    number: u64,
-    is_passed: bool,
+pub(super) struct Entry {
+    pub(super) number: u64,
+    pub(super) is_passed: bool,
+}
+
+/// A ticket, open.
+#[derive(Debug)]
+struct Seen {
+    handle: Handle,
+    stat: Stat,
 }
 
 /// What somebody who asks for the lock is to the queue.
@@ -89,6 +81,7 @@ pub(crate) struct Ahead {
     /// How many of them step back.
     pub(crate) stepping_back: u32,
     entries: Vec<Entry>,
+    pub(crate) sight: Sight,
 }
 
 impl Entry {
@@ -102,7 +95,7 @@ impl Entry {
         is_number.then(|| digits.parse().ok().map(|number| Self { number, is_passed })).flatten()
     }
 
-    fn name(self) -> OsString {
+    pub(super) fn name(self) -> OsString {
         let Self { number, is_passed } = self;
         format!("{number:0DIGITS$}{}", if is_passed { PASSED } else { "" }).into()
     }
@@ -121,7 +114,7 @@ impl Queue {
     }
 
     /// Opens the queue, made if need be.
-    fn make(directory: &Arc<Directory>, names: &Names, guard: &Stat) -> Result<Self, Error> {
+    pub(super) fn make(directory: &Arc<Directory>, names: &Names, guard: &Stat) -> Result<Self, Error> {
         let path = || directory.path_of(&names.queue);
         let is_new = match sys::make_directory(&directory.handle, &names.queue, 0o700) {
             Ok(()) => true,
@@ -157,13 +150,13 @@ impl Queue {
     }
 
     /// All tickets in their order.
-    fn entries(&self) -> Vec<Entry> {
+    pub(super) fn entries(&self) -> Vec<Entry> {
         sorted(&sys::names_in(&self.handle, |_| true).unwrap_or_default())
     }
 
     /// Who comes before somebody of that standing, those apart who were passed. Dead ones are cleared away, and what those have left
     /// who died when they came.
-    pub(crate) fn ahead(self, standing: Standing) -> Option<Ahead> {
+    pub(crate) fn ahead(self, standing: Standing, token: u64) -> Option<Ahead> {
         let names = sys::names_in(&self.handle, |_| true).unwrap_or_default();
         let is_before = |entry: &Entry| match standing {
             Standing::Newcomer => true,
@@ -172,13 +165,10 @@ impl Queue {
         };
         let mut before = sorted(&names);
         before.retain(|entry| !entry.is_passed && is_before(entry));
-        let mut living: Vec<_> = before.iter().rev().filter_map(|entry| self.living(*entry)).collect();
+        let living: Vec<_> =
+            before.into_iter().filter_map(|entry| Some((entry, self.living(entry)?))).collect();
         if !living.is_empty() {
-            let steps_back = |handle: &Handle| sys::is_range_locked(handle, STEPPING_BACK) == Ok(true);
-            let stepping_back = living.iter().filter(|handle| steps_back(handle)).count();
-            let nearest = living.swap_remove(living.iter().position(steps_back).unwrap_or(0));
-            let stepping_back = u32::try_from(stepping_back).unwrap_or(u32::MAX);
-            return Some(Ahead { queue: self, nearest, stepping_back, entries: before });
+            return Some(self.behind(living, token));
         }
         let is_temporary = |name: &&OsString| Names::is_temporary(OsStr::new(TICKET), name);
         names.iter().filter(is_temporary).for_each(|name| self.clear(name));
@@ -189,33 +179,47 @@ impl Queue {
         None
     }
 
+    /// What somebody sees who has these living ones before.
+    fn behind(self, mut living: Vec<(Entry, Seen)>, token: u64) -> Ahead {
+        let steps_back =
+            |(_, seen): &(Entry, Seen)| sys::is_range_locked(&seen.handle, STEPPING_BACK) == Ok(true);
+        let stepping_back = living.iter().filter(|ticket| steps_back(ticket)).count();
+        let stepping_back = u32::try_from(stepping_back).unwrap_or(u32::MAX);
+        let entries = living.iter().map(|(entry, _)| *entry).collect();
+        let sightings = living.iter().map(|(entry, seen)| Sighting::of(entry.number, &seen.stat)).collect();
+        let last = living.len() - 1;
+        let (_, nearest) = living.swap_remove(living.iter().rposition(steps_back).unwrap_or(last));
+        let sight = Sight::new(token, sightings);
+        Ahead { queue: self, nearest: nearest.handle, stepping_back, entries, sight }
+    }
+
     /// Those who were passed and have died are in nobody's way.
     fn clear_passed(&self, names: &[OsString]) {
         sorted(names).into_iter().filter(|entry| entry.is_passed).for_each(|entry| drop(self.living(entry)));
     }
 
     /// The ticket if its waiter lives; if not, it is removed.
-    fn living(&self, entry: Entry) -> Option<Handle> {
+    fn living(&self, entry: Entry) -> Option<Seen> {
         let name = entry.name();
-        let handle = self.open_ticket(&name)?;
+        let seen = self.open_ticket(&name)?;
         // An error is no proof of death; but a waiter that can't be told from a dead one is no reason to wait either.
-        if sys::is_range_locked(&handle, Range::Holder) == Ok(true) {
-            return Some(handle);
+        if sys::is_range_locked(&seen.handle, Range::Holder) == Ok(true) {
+            return Some(seen);
         }
         self.clear(&name);
         None
     }
 
-    fn is_living(&self, entry: Entry) -> bool {
-        let handle = self.open_ticket(&entry.name());
-        handle.is_some_and(|handle| sys::is_range_locked(&handle, Range::Holder) == Ok(true))
+    pub(super) fn is_living(&self, entry: Entry) -> bool {
+        let seen = self.open_ticket(&entry.name());
+        seen.is_some_and(|seen| sys::is_range_locked(&seen.handle, Range::Holder) == Ok(true))
     }
 
-    fn open_ticket(&self, name: &OsStr) -> Option<Handle> {
+    fn open_ticket(&self, name: &OsStr) -> Option<Seen> {
         let is_one = |stat: &Stat| stat.kind == FileKind::Regular && !is_strangers(stat, &self.guard);
         sys::stat_at(&self.handle, name).ok().filter(is_one)?;
         let handle = sys::open_at(&self.handle, name, Access::Read).ok()?;
-        sys::stat(&handle).ok().filter(is_one).map(|_| handle)
+        sys::stat(&handle).ok().filter(is_one).map(|stat| Seen { handle, stat })
     }
 
     /// Removes a ticket, or one that is about to get its name, if nobody has it locked.
@@ -236,14 +240,14 @@ impl Queue {
     }
 
     /// Removes the directory, which is refused while there is anything in it.
-    fn go_if_empty(&self) {
+    pub(super) fn go_if_empty(&self) {
         let _ = sys::remove_directory(&self.directory.handle, &self.name);
     }
 
     /// Those who wait, in their order, as their tickets name them. Nothing is changed.
     pub(crate) fn waiting(&self) -> Vec<Record> {
         let living = |entry: &Entry| {
-            let handle = self.open_ticket(&entry.name())?;
+            let Seen { handle, .. } = self.open_ticket(&entry.name())?;
             if sys::is_range_locked(&handle, Range::Holder) != Ok(true) {
                 return None;
             }
@@ -253,108 +257,6 @@ impl Queue {
             }
         };
         self.entries().iter().filter_map(living).collect()
-    }
-}
-
-impl Ticket {
-    /// Takes a place at the end of the queue.
-    pub(crate) fn take(
-        setup: &Setup,
-        directory: &Arc<Directory>,
-        guard: &Stat,
-        record: &Record,
-    ) -> Result<Self, Error> {
-        let path = || directory.path_of(&setup.names.queue);
-        let failed = |errno| Error::io("take a place in the queue", &path(), errno);
-        for _ in 0..TICKETS {
-            let queue = Queue::make(directory, &setup.names, guard)?;
-            let temporary = Names::temporary(OsStr::new(TICKET), sys::random().map_err(failed)?);
-            let handle = match sys::open_at(&queue.handle, &temporary, Access::CreateNew) {
-                Ok(handle) => handle,
-                // The last one who was here has just taken the directory away.
-                Err(Errno::NOENT) => continue,
-                Err(errno) => return Err(failed(errno)),
-            };
-            if !sys::try_lock_range(&handle, Range::Holder).map_err(failed)? {
-                continue; // It was taken for left over.
-            }
-            match queue.publish(&handle, &temporary, record) {
-                Ok(Some((number, id))) => {
-                    return Ok(Self { queue, number, handle, id, owner: sys::process_id() });
-                }
-                Ok(None) => {}
-                Err(errno) => {
-                    // Left behind, it is cleared away by the next one who acquires.
-                    let _ = sys::unlink(&queue.handle, &temporary);
-                    let _ = sys::unlock_range(&handle, Range::Holder);
-                    return Err(failed(errno));
-                }
-            }
-        }
-        Err(Error::Unstable { path: path() })
-    }
-
-    /// Says whether this one lets others come first. Nobody else locks these bytes: it can't be refused.
-    pub(crate) fn step_back(&self, is_so: bool) {
-        let _ = if is_so {
-            sys::try_lock_range(&self.handle, STEPPING_BACK).map(drop)
-        } else {
-            sys::unlock_range(&self.handle, STEPPING_BACK)
-        };
-    }
-
-    /// This one's place among those who wait.
-    pub(crate) fn place(&self) -> Place {
-        let living = self.queue.entries().into_iter().filter(|entry| self.queue.is_living(*entry));
-        let numbers: Vec<_> = living.map(|entry| entry.number).collect();
-        // It counts itself even if somebody has taken its ticket away.
-        let before = numbers.iter().filter(|number| **number < self.number).count();
-        Place { number: before + 1, of: numbers.len().max(before + 1) }
-    }
-}
-
-impl Queue {
-    /// Writes a locked ticket and gives it the next number. `None`: it is gone.
-    fn publish(
-        &self,
-        handle: &Handle,
-        temporary: &OsStr,
-        record: &Record,
-    ) -> sys::Result<Option<(u64, FileId)>> {
-        sys::write_start(handle, record.to_json().as_bytes())?;
-        sys::change_mode(handle, 0o600 | (self.guard.mode & 0o044))?;
-        let id = sys::stat(handle)?.id;
-        let mut number = self.entries().last().map_or(0, |last| last.number) + 1;
-        // Ends because each further number was taken by somebody meanwhile.
-        loop {
-            let name = Entry { number, is_passed: false }.name();
-            match sys::rename_noreplace(&self.handle, temporary, &name) {
-                Ok(()) => return Ok(Some((number, id))),
-                Err(Errno::EXIST) => number += 1,
-                Err(Errno::NOENT) => return Ok(None),
-                Err(errno) => return Err(errno),
-            }
-        }
-    }
-}
-
-impl Drop for Ticket {
-    fn drop(&mut self) {
-        // A forked child has a copy; the place is its parent's.
-        if sys::process_id() != self.owner {
-            return;
-        }
-        for is_passed in [false, true] {
-            let name = Entry { number: self.number, is_passed }.name();
-            if sys::stat_at(&self.queue.handle, &name).is_ok_and(|stat| stat.id == self.id) {
-                // Left behind, it is cleared away by the next one who finds it in his way.
-                let _ = sys::unlink(&self.queue.handle, &name);
-                break;
-            }
-        }
-        // Fails only for a descriptor that is not open; it is.
-        let _ = sys::unlock_range(&self.handle, Range::Holder);
-        self.queue.go_if_empty();
     }
 }
 

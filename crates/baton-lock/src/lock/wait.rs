@@ -10,9 +10,7 @@
 //! 2. The one before it is stopped, and is not in the queue: after a second its ticket is still there and the guard still free. Then it
 //!    is passed, for everybody ([`super::queue::Ahead::pass`]), and has its place again as soon as the kernel gives it the guard.
 //! 3. Several of those behind it get the guard in turn, and step back too: each waits for the last one before it that steps back, a second
-//!    longer than that one; so they pass in their order.
-//!
-//! Nobody gives the guard back twice for the same one: either that one's ticket is gone, or it was passed. So it ends.
+//!    longer than that one; so they pass in their order. What undoes that order begins the seconds anew ([`super::grace`]).
 
 use std::ops::ControlFlow;
 use std::os::fd::AsFd;
@@ -25,12 +23,14 @@ use super::acquire::{self, Approach, At, Busy, Round, Turn};
 use super::cancel::Cancel;
 use super::directory::Directory;
 use super::doze::Doze;
+use super::grace::Grace;
 use super::guard::Guard;
 use super::handle::Setup;
 use super::held::Held;
 use super::naming::Naming;
 use super::observe::{self, Depth};
-use super::queue::{Ahead, Standing, Ticket};
+use super::queue::{Ahead, Standing};
+use super::ticket::Ticket;
 use crate::diagnosis::{Observation, State};
 use crate::error::Error;
 use crate::record::Record;
@@ -86,10 +86,8 @@ pub(crate) struct Contender {
     // What is slept on goes before the place in the queue: who comes next is not to find the guard locked for nobody.
     doze: Doze,
     armed: Option<Vec<Handle>>,
-    /// How many times those before have had their time, the guard being locked when it was over.
-    has_waited: u32,
-    /// It lets others come first, as its ticket says.
-    steps_back: bool,
+    /// What those before were given, the guard being locked when it was over.
+    grace: Option<Grace>,
     obstacle: Option<Obstacle>,
     place: Standpoint,
 }
@@ -115,14 +113,14 @@ enum Obstacle {
 impl Contender {
     pub(crate) fn new(setup: &Arc<Setup>, sleep: Sleep) -> Self {
         let (doze, armed, obstacle, place) = (Doze::Not, None, None, Standpoint::None);
-        let (has_waited, steps_back) = (0, false);
-        Self { setup: Arc::clone(setup), sleep, doze, armed, has_waited, steps_back, obstacle, place }
+        Self { setup: Arc::clone(setup), sleep, doze, armed, grace: None, obstacle, place }
     }
 
     /// Goes through the steps until the lock is held or something is in the way.
     pub(crate) fn attempt(&mut self) -> Result<Option<Held>, Error> {
-        let (mut known, times) = std::mem::replace(&mut self.doze, Doze::Not).end();
-        let has_waited = times.max(std::mem::take(&mut self.has_waited));
+        let (mut known, over) = std::mem::replace(&mut self.doze, Doze::Not).end();
+        let before = self.grace.take();
+        let mut grace = over.or(before);
         for _ in 0..STARTS {
             let approach = match known.take() {
                 Some(approach) => Some(approach),
@@ -134,41 +132,27 @@ impl Contender {
                 Standpoint::Ticket(ticket) => Standing::Waiter(ticket),
                 Standpoint::Outside(_) => Standing::Outside,
             };
-            self.obstacle = Some(match approach.enter(&self.setup, Turn { standing, has_waited })? {
-                Round::Held(held) => {
-                    self.place = Standpoint::None;
-                    return Ok(Some(held));
-                }
-                Round::StartOver => continue,
-                Round::NotYet(ahead) => {
-                    self.steps_back = true;
-                    Obstacle::Ahead(ahead)
-                }
-                Round::Busy(Busy { state, record, at: At::Guard(approach) }) => {
-                    // Somebody is about to see that it is not his turn, or had it for one who is stopped: those before had their
-                    // time all the same.
-                    self.has_waited = if state == State::Acquiring { has_waited } else { 0 };
-                    Obstacle::Guard(approach, state, record)
-                }
-                Round::Busy(Busy { state, record, at: At::Record(directory, guard) }) => {
-                    Obstacle::Record(directory, guard, state, record)
-                }
-            });
-            if !matches!(self.obstacle, Some(Obstacle::Ahead(_))) && self.has_waited == 0 {
-                self.stop_stepping_back();
-            }
+            self.obstacle =
+                Some(match approach.enter(&self.setup, Turn { standing, grace: grace.as_ref() })? {
+                    Round::Held(held) => {
+                        self.place = Standpoint::None;
+                        return Ok(Some(held));
+                    }
+                    Round::StartOver => continue,
+                    Round::NotYet(ahead) => Obstacle::Ahead(ahead),
+                    Round::Busy(Busy { state, record, at: At::Guard(approach) }) => {
+                        // Somebody is about to see that it is not his turn, or had it for one who is stopped: those before had their
+                        // time all the same.
+                        self.grace = grace.take().filter(|_| state == State::Acquiring);
+                        Obstacle::Guard(approach, state, record)
+                    }
+                    Round::Busy(Busy { state, record, at: At::Record(directory, guard) }) => {
+                        Obstacle::Record(directory, guard, state, record)
+                    }
+                });
             return Ok(None);
         }
         Err(Error::Unstable { path: self.setup.path.clone() })
-    }
-
-    /// Somebody else has got the lock: no more is there anybody to let come first. Not before that: one whose time is over and who is just
-    /// about to pass those who are stopped must not be passed by the next one, whose time is over too.
-    fn stop_stepping_back(&mut self) {
-        if let (true, Standpoint::Ticket(ticket)) = (self.steps_back, &self.place) {
-            ticket.step_back(false);
-        }
-        self.steps_back = false;
     }
 
     /// Is somebody else just going through the steps?
@@ -186,7 +170,8 @@ impl Contender {
             Obstacle::Ahead(ahead) => ahead.place(),
         };
         let record = acquire::record_of(&self.setup, None);
-        self.place = match Ticket::take(&self.setup, directory, guard, &record) {
+        let lets_others_come_first = matches!(obstacle, Obstacle::Ahead(_));
+        self.place = match Ticket::take(&self.setup, directory, guard, &record, lets_others_come_first) {
             Ok(ticket) => Standpoint::Ticket(ticket),
             Err(error) => Standpoint::Outside(error),
         };

@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec};
 use rustix::fs::inotify::{self, WatchFlags};
-use rustix::fs::{AtFlags, CWD, FileType, FlockOperation, Mode, OFlags, RawDir, RenameFlags};
-use rustix::process::{Pid, PidfdFlags};
+use rustix::fs::{AtFlags, CWD, FileType, FlockOperation, Mode, OFlags, RawDir, RenameFlags, Timestamps};
+use rustix::process::Pid;
 use rustix::time::{ClockId, Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags};
 
 pub(crate) use rustix::io::Errno;
@@ -367,13 +367,13 @@ pub(super) fn watch(dir: &Handle, name: &OsStr) -> Result<Handle> {
     Ok(watch)
 }
 
-pub(super) fn open_process(pid: i32) -> Result<Handle> {
-    let pid = Pid::from_raw(pid).filter(|_| pid > 0).ok_or(Errno::SRCH)?;
-    rustix::process::pidfd_open(pid, PidfdFlags::empty())
-}
-
 pub(super) fn change_mode(file: &Handle, mode: u32) -> Result<()> {
     rustix::fs::fchmod(file, Mode::from_raw_mode(mode))
+}
+
+pub(super) fn touch(file: &Handle) -> Result<()> {
+    let now = Timespec { tv_sec: 0, tv_nsec: rustix::fs::UTIME_NOW };
+    rustix::fs::futimens(file, &Timestamps { last_access: now, last_modification: now })
 }
 
 pub(super) fn names_in(dir: &Handle, is_wanted: &dyn Fn(&OsStr) -> bool) -> Result<Vec<OsString>> {

@@ -205,6 +205,11 @@ pub(crate) fn change_mode(file: &Handle, mode: u32) -> Result<()> {
     retry(|| imp::change_mode(file, mode))
 }
 
+/// Sets the times of its last access and change to now, by the kernel's clock.
+pub(crate) fn touch(file: &Handle) -> Result<()> {
+    retry(|| imp::touch(file))
+}
+
 /// `mkdirat`. The mode is less the umask.
 pub(crate) fn make_directory(dir: &Handle, name: &OsStr, mode: u32) -> Result<()> {
     retry(|| imp::make_directory(dir, name, mode))
@@ -258,11 +263,6 @@ pub(crate) fn timer(after: Duration) -> Result<Handle> {
 /// or times are changed; opening, reading and locking it are not noted. There are 128 of them per user by default.
 pub(crate) fn watch(dir: &Handle, name: &OsStr) -> Result<Handle> {
     retry(|| imp::watch(dir, name))
-}
-
-/// A descriptor that becomes readable when the process of this id has ended.
-pub(crate) fn open_process(pid: i32) -> Result<Handle> {
-    retry(|| imp::open_process(pid))
 }
 
 /// Signal 0: does a process of this id exist?

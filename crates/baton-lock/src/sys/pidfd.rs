@@ -12,7 +12,7 @@ pub(crate) const KILL: i32 = Signal::KILL.as_raw();
 /// The signal that wakes a stopped process.
 pub(crate) const CONTINUE: i32 = Signal::CONT.as_raw();
 
-/// Opens a process by its id. `Errno::SRCH` where there is none, or it is a thread's.
+/// Opens a process by its id: readable once that has ended. `Errno::SRCH` where there is none, or it is a thread's.
 pub(crate) fn open(pid: u32) -> Result<Handle> {
     let pid = i32::try_from(pid).ok().filter(|&pid| pid > 0).and_then(Pid::from_raw).ok_or(Errno::SRCH)?;
     match rustix::process::pidfd_open(pid, PidfdFlags::empty()) {

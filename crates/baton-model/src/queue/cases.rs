@@ -18,17 +18,6 @@ const fn wrong(
     Case { name, about, subject: Subject::Queue(setting), expected: Expected::Breaks { property, steps } }
 }
 
-/// As the protocol says, which these break.
-const fn overtakes(
-    name: &'static str,
-    about: &'static str,
-    broken: &'static [(&'static str, usize)],
-    states: usize,
-    setting: Setting,
-) -> Case {
-    Case { name, about, subject: Subject::Queue(setting), expected: Expected::BreaksOnly { broken, states } }
-}
-
 /// Those who wait sleep in the call; one is stopped, and one killed.
 const IN_CALL: Setting = Setting {
     waiters: 3,
@@ -38,7 +27,6 @@ const IN_CALL: Setting = Setting {
     crashes: 1,
     stops: 1,
     surrenders: 0,
-    is_amended: false,
     mutation: Mutation::None,
 };
 
@@ -52,104 +40,86 @@ const FLOCK: Setting = Setting { waiters: 2, has_newcomer: true, has_foreign: tr
 const LOOKOUTS: Setting =
     Setting { waiters: 2, sleep: Sleep::ByLookout, has_newcomer: true, surrenders: 1, ..IN_CALL };
 
-const fn amended(setting: Setting) -> Setting {
-    Setting { is_amended: true, ..setting }
-}
+/// With one that is stopped and one that does not wait.
+const BESIDE: Setting = Setting { has_newcomer: true, crashes: 0, ..IN_CALL };
 
-/// Amended, with one that is stopped.
+/// With one that is stopped.
 const fn mutant(mutation: Mutation) -> Setting {
-    Setting { mutation, crashes: 0, ..amended(IN_CALL) }
+    Setting { mutation, crashes: 0, ..IN_CALL }
 }
 
 /// Everything that is checked.
 pub const CASES: &[Case] = &[
-    overtakes("queue", "3 waiters, one stopped, one killed", &[(property::IN_TURN, 26)], 180_667, IN_CALL),
-    overtakes(
-        "queue-newcomer",
-        "3 waiters, one killed, and one that does not wait",
-        &[(property::IN_TURN, 30)],
-        236_107,
-        NEWCOMER,
-    ),
-    overtakes(
+    ours("queue", "3 waiters, one stopped, one killed", 169_388, IN_CALL),
+    ours("queue-stops", "3 waiters, two stopped", 352_073, Setting { stops: 2, crashes: 0, ..IN_CALL }),
+    ours("queue-newcomer", "3 waiters, one killed, and one that does not wait", 260_948, NEWCOMER),
+    ours("queue-newcomer-stops", "3 waiters, one stopped, and one that does not wait", 918_074, BESIDE),
+    ours(
         "queue-flock",
-        "2 waiters, one stopped, one that does not wait, a client of `flock`",
-        &[(property::IN_TURN, 20)],
-        116_226,
-        Setting { crashes: 0, ..FLOCK },
+        "2 waiters, one stopped, one killed, one that does not wait, a client of `flock`",
+        215_223,
+        FLOCK,
     ),
-    overtakes(
+    ours(
         "queue-lookouts",
+        "3 waiters with lookouts, one stopped, one that gives up",
+        430_232,
+        Setting { waiters: 3, crashes: 0, has_newcomer: false, ..LOOKOUTS },
+    ),
+    ours(
+        "queue-lookouts-killed",
         "2 waiters with lookouts, one stopped, one killed, one that gives up, one that does not wait",
-        &[(property::IN_TURN, 21)],
-        140_452,
+        125_602,
         LOOKOUTS,
-    ),
-    ours("queue-amended", "amended: 3 waiters, one stopped, one killed", 159_697, amended(IN_CALL)),
-    ours(
-        "queue-amended-stops",
-        "amended: 3 waiters, two stopped",
-        355_430,
-        Setting { stops: 2, crashes: 0, ..amended(IN_CALL) },
-    ),
-    ours(
-        "queue-amended-newcomer",
-        "amended: 3 waiters, one killed, and one that does not wait",
-        235_710,
-        amended(NEWCOMER),
-    ),
-    ours(
-        "queue-amended-flock",
-        "amended: 2 waiters, one stopped, one killed, one that does not wait, a client of `flock`",
-        195_684,
-        amended(FLOCK),
-    ),
-    ours(
-        "queue-amended-lookouts",
-        "amended: 3 waiters with lookouts, one stopped, one that gives up",
-        447_432,
-        Setting { waiters: 3, crashes: 0, has_newcomer: false, ..amended(LOOKOUTS) },
-    ),
-    ours(
-        "queue-amended-lookouts-killed",
-        "amended: 2 waiters with lookouts, one stopped, one killed, one that gives up, one that does not wait",
-        121_547,
-        amended(LOOKOUTS),
     ),
     wrong(
         "queue-latecomers-passed",
-        "amended but for this: who came after the second had begun is passed too",
+        "who came after the second had begun is passed too",
         Setting { has_newcomer: true, ..mutant(Mutation::LatecomersPassed) },
         property::IN_TURN,
         24,
     ),
     wrong(
         "queue-locked-second",
-        "amended but for this: a second counts though the guard was locked in it",
+        "a second counts though somebody held in it",
         mutant(Mutation::NotBegunAnew),
+        property::IN_TURN,
+        35,
+    ),
+    wrong(
+        "queue-flock-between",
+        "more is asked: that a second in which a client of `flock` held does not count",
+        Setting { mutation: Mutation::KeptCounts, stops: 0, crashes: 0, ..FLOCK },
+        property::IN_TURN,
+        20,
+    ),
+    wrong(
+        "queue-stopped-between",
+        "more is asked: that a second in which one was stopped that had the guard and did not hold does not count",
+        mutant(Mutation::KeptCounts),
         property::IN_TURN,
         28,
     ),
     wrong(
         "queue-ticket-unsaid",
-        "amended but for this: a ticket taken to let others come first is born without byte 1",
+        "a ticket taken to let others come first is born without byte 1",
         mutant(Mutation::TicketUnsaid),
         property::IN_TURN,
         31,
     ),
     wrong(
         "queue-byte-1-unlocked",
-        "amended but for this: byte 1 is unlocked once somebody else holds",
-        mutant(Mutation::Byte1UnlockedLater),
+        "byte 1 is unlocked once somebody else holds",
+        Setting { mutation: Mutation::Byte1UnlockedLater, ..BESIDE },
         property::IN_TURN,
-        43,
+        45,
     ),
     wrong(
-        "queue-byte-1-unlocked-first",
-        "byte 1 is unlocked before the guard is asked for again",
-        mutant(Mutation::Byte1UnlockedFirst),
+        "queue-begun-unsaid",
+        "who begins a second does not touch its ticket",
+        mutant(Mutation::BegunUnsaid),
         property::IN_TURN,
-        36,
+        33,
     ),
     wrong(
         "queue-named-before-locked",
@@ -190,8 +160,8 @@ pub const CASES: &[Case] = &[
         "queue-guard-kept",
         "the guard is kept while those before are waited for",
         mutant(Mutation::GuardKept),
-        property::NOT_HELD_UP,
-        7,
+        property::IN_TURN,
+        22,
     ),
     wrong(
         "queue-lookout-keeps",

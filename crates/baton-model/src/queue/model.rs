@@ -254,15 +254,16 @@ pub(crate) fn immediate(state: &State, setting: &Setting) -> Vec<Action> {
 }
 
 pub(crate) fn apply(state: &mut State, action: Action, setting: &Setting) {
-    if action == Action::Tick {
-        let is_locked = state.lock.is_some();
-        state.actors.iter_mut().for_each(|who| who.was_locked |= is_locked);
+    let is_traceless = |who: Who| usize::from(who) == FOREIGN || state.actor(who).is_stopped;
+    if action == Action::Tick && state.lock.is_some_and(is_traceless) {
+        state.actors.iter_mut().for_each(|who| who.was_kept = true);
     }
     act(state, action, setting);
     for who in &mut state.actors {
         let has_time = who.times > 0 || who.has_waited > 0;
-        who.was_locked &= has_time;
-        who.is_joined &= has_time;
+        who.was_held &= has_time;
+        who.was_kept &= has_time;
+        who.news *= u8::from(has_time);
     }
 }
 
@@ -281,7 +282,12 @@ fn act(state: &mut State, action: Action, setting: &Setting) {
             state.stops -= 1;
         }
         Action::Continue(who) => state.actors[usize::from(who)].is_stopped = false,
-        Action::Tick => state.actors.iter_mut().for_each(|who| who.left = who.left.saturating_sub(1)),
+        // A second later nobody has had his time any more.
+        Action::Tick => {
+            for who in &mut state.actors {
+                (who.left, who.has_waited) = (who.left.saturating_sub(1), 0);
+            }
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! What there is: the lock, the tickets, and who asks.
 
+use super::turn::bit;
 use crate::state::Name;
 
 pub(crate) const ACTORS: usize = 6;
@@ -117,10 +118,13 @@ pub struct Actor {
     pub left: u8,
     /// For how long those before have had time.
     pub has_waited: u8,
-    /// Has one come since that comes before it?
-    pub is_joined: bool,
-    /// Was the guard locked for some of that time, or of the time since?
-    pub was_locked: bool,
+    /// The tickets before its own that have been taken since, or whose waiters have begun a second of their own.
+    pub news: u8,
+    /// Has one of Baton's held in that time, or since? The token tells.
+    pub was_held: bool,
+    /// Was the guard kept for some of that time by somebody who did not hold as Baton does: a client of `flock`, or one stopped just then?
+    /// Nothing tells.
+    pub was_kept: bool,
     pub sweeps: Option<Ticket>,
     pub holds: bool,
 }
@@ -209,9 +213,12 @@ impl State {
         for ticket in self.actors.iter().flat_map(|who| [who.ticket, who.nearest, who.sweeps]).flatten() {
             is_used[usize::from(ticket)] = true;
         }
-        for (file, is_used) in self.files.iter_mut().zip(is_used) {
+        for (ticket, (file, is_used)) in (0..).zip(self.files.iter_mut().zip(is_used)) {
             if !is_used {
                 *file = File::default();
+            }
+            if file.name.is_none() {
+                self.actors.iter_mut().for_each(|who| who.news &= !bit(ticket));
             }
         }
         self.order_waiters();
@@ -270,6 +277,8 @@ impl State {
         };
         self.files = order.map(|old| seen.files[usize::from(old)]);
         for who in &mut self.actors {
+            let news = (0..).zip(order).filter(|(_, old)| who.news & bit(*old) > 0);
+            who.news = news.map(|(new, _)| bit(new)).sum();
             for ticket in [&mut who.ticket, &mut who.nearest, &mut who.sweeps] {
                 *ticket = ticket.map(new);
             }

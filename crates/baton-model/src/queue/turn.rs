@@ -25,11 +25,6 @@ impl Turn<'_> {
         self.setting.mutation == mutation
     }
 
-    /// Is the protocol amended, and not with this left out?
-    fn is_amended(&self, left_out: Mutation) -> bool {
-        self.setting.is_amended && !self.is(left_out)
-    }
-
     fn go(&mut self, at: At) {
         self.me().at = at;
     }
@@ -70,13 +65,16 @@ impl Turn<'_> {
             At::GoOn => self.hold(),
             At::StepBack => {
                 self.own().steps_back = true;
+                if !self.is(Mutation::BegunUnsaid) {
+                    self.tell_those_behind(me.ticket.expect("it was created"));
+                }
                 self.go(At::GiveBack);
             }
             At::GiveBack => self.give_back(me),
             At::AfterYou => self.after_you(me),
             At::UnlockByte1 => {
                 self.own().steps_back = false;
-                self.go(if self.is(Mutation::Byte1UnlockedFirst) { At::Try } else { At::Sleep });
+                self.go(At::Sleep);
             }
             At::ClearQueue => {
                 self.remove_queue();
@@ -142,9 +140,7 @@ impl Turn<'_> {
         let steps_back = me.ticket.is_some_and(|ticket| self.state.file(ticket).steps_back);
         self.go(match me.ticket {
             None => At::MakeQueue,
-            Some(_) if is_held && steps_back && !self.is_amended(Mutation::Byte1UnlockedLater) => {
-                At::UnlockByte1
-            }
+            Some(_) if is_held && steps_back && self.is(Mutation::Byte1UnlockedLater) => At::UnlockByte1,
             Some(_) => At::Sleep,
         });
     }
@@ -165,6 +161,7 @@ impl Turn<'_> {
         let is_free = |ticket: &Ticket| self.state.file(*ticket).name.is_none() && !is_open(ticket);
         let ticket = State::tickets().find(is_free).expect("there are more files than names and descriptors");
         *self.state.file_mut(ticket) = File { name: Some(Named::Temporary), ..File::default() };
+        self.state.actors.iter_mut().for_each(|who| who.news &= !bit(ticket));
         self.me().ticket = Some(ticket);
         self.go(if self.is(Mutation::NamedBeforeLocked) { At::List } else { At::LockTicket });
     }
@@ -176,7 +173,7 @@ impl Turn<'_> {
         }
         let me = *self.me();
         self.own().locked_by = Some(self.who);
-        self.own().steps_back = me.obstacle == Obstacle::Ahead && self.is_amended(Mutation::TicketUnsaid);
+        self.own().steps_back = me.obstacle == Obstacle::Ahead && !self.is(Mutation::TicketUnsaid);
         self.go(At::List);
     }
 
@@ -198,10 +195,19 @@ impl Turn<'_> {
             return;
         }
         self.own().name = name;
+        let ticket = me.ticket.expect("it was created");
         (self.me().number, self.me().largest) = (me.largest + 1, 0);
-        let is_behind = |who: &&mut Actor| who.number == 0 || who.number > me.largest + 1;
-        self.state.actors.iter_mut().filter(is_behind).for_each(|who| who.is_joined = true);
+        if !self.is(Mutation::LatecomersPassed) {
+            self.tell_those_behind(ticket);
+        }
         if self.is(Mutation::NamedBeforeLocked) { self.go(At::LockNamed) } else { self.lie_down(me.obstacle) }
+    }
+
+    /// Whoever gives those before a second sees by this ticket that it has come since, or has begun a second of its own.
+    fn tell_those_behind(&mut self, ticket: Ticket) {
+        let number = self.me().number;
+        let is_behind = |who: &&mut Actor| who.number == 0 || who.number > number;
+        self.state.actors.iter_mut().filter(is_behind).for_each(|who| who.news |= bit(ticket));
     }
 
     fn lie_down(&mut self, obstacle: Obstacle) {
@@ -256,9 +262,9 @@ impl Turn<'_> {
         let steps_back = |ticket: &&Ticket| self.state.file(**ticket).steps_back;
         let stepping_back = u8::try_from(ahead.iter().filter(steps_back).count()).expect("few");
         let Some(nearest) = ahead.iter().rev().find(steps_back).or(ahead.last()) else { return self.go_on() };
-        let is_anew = (me.was_locked && self.is_amended(Mutation::NotBegunAnew))
-            || (me.is_joined && self.is_amended(Mutation::LatecomersPassed));
-        if me.has_waited > stepping_back && !is_anew && !self.is(Mutation::NeverPassed) {
+        let are_news = ahead.iter().any(|ticket| me.news & bit(*ticket) > 0);
+        let is_anew = (me.was_held && !self.is(Mutation::NotBegunAnew)) || are_news;
+        if me.has_waited > 0 && !is_anew && !self.is(Mutation::NeverPassed) {
             self.note_overtaken();
             for ticket in ahead {
                 let file = self.state.file_mut(ticket);
@@ -268,7 +274,7 @@ impl Turn<'_> {
         }
         let nearest = Some(*nearest);
         (self.me().nearest, self.me().times, self.me().has_waited) = (nearest, stepping_back + 1, 0);
-        (self.me().was_locked, self.me().is_joined) = (false, false);
+        (self.me().was_held, self.me().was_kept, self.me().news) = (false, false, 0);
         let is_said = me.ticket.is_some() && !self.is(Mutation::SteppedBackUnsaid);
         self.go(if is_said { At::StepBack } else { At::GiveBack });
     }
@@ -311,6 +317,7 @@ impl Turn<'_> {
 
     fn hold(&mut self) {
         self.me().holds = true;
+        self.state.actors.iter_mut().for_each(|who| who.was_held = true);
         if self.is(Mutation::LookoutReapedLate) && self.state.lock == Some(self.who) {
             self.state.withdraw(self.who);
         }
@@ -319,9 +326,13 @@ impl Turn<'_> {
         me.at = if me.ticket.is_some() { At::RemoveTicket } else { At::Holds };
     }
 
-    /// Notes it if this one goes on though somebody came before who was never stopped.
+    /// Notes it if this one goes on though somebody came before who was never stopped. Nothing is promised to those
+    /// who had a second in which the guard was kept by somebody who leaves no trace.
     fn note_overtaken(&mut self) {
         let me = *self.me();
+        if me.was_kept && !self.is(Mutation::KeptCounts) {
+            return;
+        }
         let is_before = |who: &Actor| who.number > 0 && (me.number == 0 || who.number < me.number);
         let is_passed = |who: &Actor| who.ticket.is_some_and(|it| is_passed(*self.state.file(it)));
         let is_one = |who: &Actor| is_before(who) && who.is_asking() && !who.was_stopped && !is_passed(who);
@@ -343,11 +354,10 @@ impl Turn<'_> {
         if !is_gone && usize::from(self.who) == NEWCOMER && me.times > NEWCOMERS_PATIENCE {
             return self.leave();
         }
-        let steps_back = me.ticket.is_some_and(|ticket| self.state.file(ticket).steps_back);
         let next = self.me();
         next.has_waited = if is_gone { 0 } else { me.times };
         (next.nearest, next.times, next.left) = (None, 0, 0);
-        self.go(if steps_back && self.is(Mutation::Byte1UnlockedFirst) { At::UnlockByte1 } else { At::Try });
+        self.go(At::Try);
     }
 
     fn remove_ticket(&mut self) {
@@ -370,6 +380,11 @@ impl Turn<'_> {
 /// Is the ticket that it waits for unlocked?
 pub(crate) fn is_gone(state: &State, who: &Actor) -> bool {
     who.nearest.is_none_or(|ticket| state.file(ticket).locked_by.is_none())
+}
+
+/// A ticket in a set of them.
+pub(crate) fn bit(ticket: Ticket) -> u8 {
+    1 << ticket
 }
 
 pub(crate) fn is_passed(file: File) -> bool {

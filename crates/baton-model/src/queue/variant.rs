@@ -25,16 +25,18 @@ pub enum Mutation {
     GivenUpLocked,
     /// A ticket is removed by the name it was given only, not by the one it has when it was passed.
     PassedLeft,
-    /// Byte 1 is unlocked before the guard is asked for again.
-    Byte1UnlockedFirst,
-    /// Amended but for this: byte 1 is unlocked once somebody else holds.
+    /// Byte 1 is unlocked once somebody else holds.
     Byte1UnlockedLater,
-    /// Amended but for this: a ticket that is taken to let others come first is born without byte 1.
+    /// A ticket that is taken to let others come first is born without byte 1.
     TicketUnsaid,
-    /// Amended but for this: a second counts even if the guard was locked in it.
+    /// A second counts even if somebody held in it.
     NotBegunAnew,
-    /// Amended but for this: those are passed too who came after the second had begun.
+    /// Those are passed too who came after the second had begun.
     LatecomersPassed,
+    /// Who begins a second does not touch its ticket.
+    BegunUnsaid,
+    /// Nothing wrong, but more asked: that those before keep their turn though in the second they had the guard was kept without a trace.
+    KeptCounts,
 }
 
 /// How waiters sleep at the guard.
@@ -59,7 +61,5 @@ pub struct Setting {
     pub stops: u8,
     /// How many give up at most.
     pub surrenders: u8,
-    /// With the four amendments that I8 takes: see `docs/verification.md`.
-    pub is_amended: bool,
     pub mutation: Mutation,
 }
