@@ -8,8 +8,8 @@ use std::thread;
 use std::time::Duration;
 
 use crate::peers::Result;
-use crate::place::Place;
-use crate::sample::{Budget, Measurement, Side, Timed, Unit, in_turn};
+use baton_bench::place::Place;
+use baton_bench::sample::{Budget, Measurement, Side, Timed, Unit, in_turn};
 
 /// The job, by a path, so that nobody looks for it.
 const TRUE: &str = "/usr/bin/true";

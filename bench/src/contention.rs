@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use crate::contender::{Contender, Kind};
 use crate::peers::{BATON, FLOCK, Result};
-use crate::place::Place;
-use crate::sample::{Budget, Measurement, Side, Unit};
+use baton_bench::place::Place;
+use baton_bench::sample::{Budget, Measurement, Side, Unit};
 
 /// How long a waiter is given to get from its order into the kernel, where it waits.
 const SETTLING: Duration = Duration::from_millis(2);

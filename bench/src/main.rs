@@ -8,11 +8,7 @@ mod command;
 mod contender;
 mod contention;
 mod peers;
-mod place;
-mod plot;
-mod report;
 mod same_calls;
-mod sample;
 mod transitions;
 mod uncontended;
 mod worker;
@@ -21,10 +17,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use baton_bench::place::Place;
+use baton_bench::{
+    plot, report,
+    sample::{Measurement, Unit},
+};
 use contender::Kind;
 use peers::Result;
-use place::Place;
-use sample::{Measurement, Unit};
 
 const USAGE: &str = "baton-bench [--short] [--only TEXT] [--peers DIRECTORY] [--out DIRECTORY]
 

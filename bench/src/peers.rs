@@ -1,6 +1,5 @@
 //! Everybody in this process who is measured: Baton, the same work by hand, and other crates.
 
-use std::error::Error;
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -8,9 +7,9 @@ use std::path::{Path, PathBuf};
 
 use baton_lock::{Attempt, Lock, Naming};
 
-use crate::sample::Timed;
+use baton_bench::sample::Timed;
 
-pub(crate) type Result<T> = std::result::Result<T, Box<dyn Error>>;
+pub(crate) use baton_bench::Result;
 
 /// What is done under a lock.
 pub(crate) type Work<'a> = &'a mut dyn FnMut() -> Result<()>;

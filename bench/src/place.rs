@@ -7,21 +7,23 @@ use tempfile::TempDir;
 
 /// A directory on one filesystem.
 #[derive(Debug)]
-pub(crate) struct Place {
-    pub(crate) filesystem: String,
+pub struct Place {
+    /// Its name.
+    pub filesystem: String,
     path: PathBuf,
 }
 
 impl Place {
     /// The filesystems that are there: that of temporary files, and tmpfs.
-    pub(crate) fn all() -> Vec<Self> {
+    pub fn all() -> Vec<Self> {
         let candidates = [std::env::temp_dir(), PathBuf::from("/dev/shm")];
         let mut places: Vec<_> = candidates.iter().filter_map(|path| Self::at(path)).collect();
         places.dedup_by(|one, other| one.filesystem == other.filesystem);
         places
     }
 
-    fn at(path: &Path) -> Option<Self> {
+    /// The one of this directory.
+    pub fn at(path: &Path) -> Option<Self> {
         let filesystem = match rustix::fs::statfs(path).ok()?.f_type {
             0xef53 => "ext4".to_owned(),
             0x0102_1994 => "tmpfs".to_owned(),
@@ -34,11 +36,16 @@ impl Place {
     }
 
     /// A new directory there, which goes with the value.
-    pub(crate) fn directory(&self) -> io::Result<TempDir> {
+    ///
+    /// # Errors
+    ///
+    /// If it can't be made.
+    pub fn directory(&self) -> io::Result<TempDir> {
         TempDir::with_prefix_in("baton-bench-", &self.path)
     }
 
-    pub(crate) fn path(&self) -> &Path {
+    /// Where it is.
+    pub fn path(&self) -> &Path {
         &self.path
     }
 }

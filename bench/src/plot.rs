@@ -37,7 +37,11 @@ fn is_ours(name: &str) -> bool {
 }
 
 /// Horizontal bars of the medians, the quartiles as whiskers, on a logarithmic scale: the field is a thousand times wide.
-pub(crate) fn bars(measurement: &Measurement, file: &Path) -> Result<()> {
+///
+/// # Errors
+///
+/// If the file can't be written.
+pub fn bars(measurement: &Measurement, file: &Path) -> Result<()> {
     let mut sides: Vec<&Side> = measurement.sides.iter().filter(|side| side.median() > 0.0).collect();
     sides.sort_by(|one, other| other.median().total_cmp(&one.median()));
     let height = BAR * u32::try_from(sides.len())? + FRAME;
@@ -99,7 +103,11 @@ pub(crate) fn bars(measurement: &Measurement, file: &Path) -> Result<()> {
 }
 
 /// One line a side, over the number of contenders.
-pub(crate) fn lines(title: &str, unit: Unit, points: &[(usize, &Measurement)], file: &Path) -> Result<()> {
+///
+/// # Errors
+///
+/// If the file can't be written.
+pub fn lines(title: &str, unit: Unit, points: &[(usize, &Measurement)], file: &Path) -> Result<()> {
     let root = SVGBackend::new(file, (WIDTH, 460)).into_drawing_area();
     root.fill(&WHITE)?;
     let medians = points.iter().flat_map(|(_, measurement)| measurement.sides.iter().map(Side::median));

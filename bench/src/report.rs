@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::sample::{Budget, Judged, Measurement};
 
 /// First the budgets, then every measurement with all of its sides.
-pub(crate) fn as_markdown(measurements: &[Measurement], machine: &str) -> String {
+pub fn as_markdown(measurements: &[Measurement], machine: &str) -> String {
     let mut text = format!(
         "{machine}\n\n### Budgets\n\n| what | ours | against | on | ours | theirs | figure | budget | |\n|---|---|---|---|---|---|---|---|---|\n"
     );
@@ -40,7 +40,7 @@ fn budget_row(measurement: &Measurement, kept: &Judged<'_>) -> String {
 }
 
 /// The budgets once more, one row each, with a column for each filesystem: for the README.
-pub(crate) fn summary(measurements: &[Measurement], machine: &str) -> String {
+pub fn summary(measurements: &[Measurement], machine: &str) -> String {
     let mut filesystems: Vec<&str> = Vec::new();
     let mut rows: Vec<(String, Vec<(&str, String)>)> = Vec::new();
     for measurement in measurements {
@@ -95,7 +95,8 @@ fn sign(measurement: &Measurement) -> &'static str {
     if measurement.unit.more_is_better() { "≥" } else { "≤" }
 }
 
-fn table(measurement: &Measurement) -> String {
+/// One measurement with all of its sides.
+pub fn table(measurement: &Measurement) -> String {
     let Measurement { what, filesystem, unit, sides, .. } = measurement;
     let mut text = format!("\n### {what}, on {filesystem} ({})\n\n", unit.name());
     let first = sides.first().map_or(f64::NAN, crate::sample::Side::median);
@@ -131,7 +132,8 @@ fn number(value: f64) -> String {
     }
 }
 
-pub(crate) fn as_json(measurements: &[Measurement], machine: &str) -> Value {
+/// For programs.
+pub fn as_json(measurements: &[Measurement], machine: &str) -> Value {
     let measurements: Vec<Value> = measurements.iter().map(Measurement::as_json).collect();
     json!({ "schema": 1, "machine": machine, "measurements": measurements })
 }

@@ -4,55 +4,77 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::peers::Result;
+use crate::Result;
 
 /// What was measured of several sides in one run, on one filesystem.
 #[derive(Debug)]
-pub(crate) struct Measurement {
+pub struct Measurement {
     /// Such as `acquire + release`.
-    pub(crate) what: String,
-    /// Empty where the filesystem plays no part.
-    pub(crate) filesystem: String,
-    pub(crate) unit: Unit,
-    pub(crate) sides: Vec<Side>,
-    pub(crate) budgets: Vec<Budget>,
+    pub what: String,
+    /// What it was measured on: a filesystem, or so many members of a cluster.
+    pub filesystem: String,
+    /// What its numbers are.
+    pub unit: Unit,
+    /// The first one is what the others are compared with.
+    pub sides: Vec<Side>,
+    /// What it is measured against.
+    pub budgets: Vec<Budget>,
 }
 
 /// What the numbers are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Unit {
+pub enum Unit {
+    /// Millionths of a second.
     Microseconds,
+    /// Thousandths of a second.
     Milliseconds,
+    /// So many in a second.
     PerSecond,
+    /// Memory.
     MiB,
+    /// Memory.
+    KiB,
+    /// Times for which a lease is granted.
+    Leases,
+    /// Counted.
+    Requests,
+    /// Of one processor.
+    Percent,
 }
 
 impl Unit {
-    pub(crate) fn name(self) -> &'static str {
+    /// As tables and plots have it.
+    pub fn name(self) -> &'static str {
         match self {
             Self::Microseconds => "µs",
             Self::Milliseconds => "ms",
             Self::PerSecond => "per second",
             Self::MiB => "MiB",
+            Self::KiB => "KiB",
+            Self::Leases => "times its lease",
+            Self::Requests => "requests",
+            Self::Percent => "% of one processor",
         }
     }
 
     /// Of two numbers, is the larger one the better?
-    pub(crate) fn more_is_better(self) -> bool {
+    pub fn more_is_better(self) -> bool {
         self == Self::PerSecond
     }
 }
 
 /// One of those that are compared.
 #[derive(Debug)]
-pub(crate) struct Side {
-    pub(crate) name: String,
+pub struct Side {
+    /// Whom tables name; what begins with `baton` is ours.
+    pub name: String,
     /// Sorted.
-    pub(crate) samples: Vec<f64>,
+    pub samples: Vec<f64>,
 }
 
 impl Side {
-    pub(crate) fn new(name: impl Into<String>, mut samples: Vec<f64>) -> Self {
+    /// Sorts them.
+    pub fn new(name: impl Into<String>, mut samples: Vec<f64>) -> Self {
         samples.sort_unstable_by(f64::total_cmp);
         Self { name: name.into(), samples }
     }
@@ -64,45 +86,53 @@ impl Side {
         clippy::cast_precision_loss,
         reason = "a place in a list of some thousand samples"
     )]
-    pub(crate) fn at(&self, part: f64) -> f64 {
+    pub fn at(&self, part: f64) -> f64 {
         let place = (self.samples.len().saturating_sub(1) as f64 * part).round() as usize;
         self.samples.get(place).copied().unwrap_or(f64::NAN)
     }
 
-    pub(crate) fn median(&self) -> f64 {
+    /// The sample in the middle.
+    pub fn median(&self) -> f64 {
         self.at(0.5)
     }
 }
 
 /// What one side may cost at most, or has to reach at least, of another.
 #[derive(Debug)]
-pub(crate) struct Budget {
-    pub(crate) ours: String,
+pub struct Budget {
+    /// The side that is judged.
+    pub ours: String,
     /// `None`: the limit is a number in the measurement's own unit.
-    pub(crate) against: Option<String>,
+    pub against: Option<String>,
     /// Which part of the samples is compared: 0.5 for the median.
-    pub(crate) part: f64,
-    pub(crate) limit: f64,
+    pub part: f64,
+    /// The most that it may be, or the least that it has to be.
+    pub limit: f64,
 }
 
 /// A budget and what became of it.
 #[derive(Debug)]
-pub(crate) struct Judged<'a> {
-    pub(crate) budget: &'a Budget,
-    pub(crate) ours: f64,
-    pub(crate) theirs: Option<f64>,
+pub struct Judged<'a> {
+    /// The budget.
+    pub budget: &'a Budget,
+    /// What was measured of ours.
+    pub ours: f64,
+    /// What was measured of the other side.
+    pub theirs: Option<f64>,
     /// The ratio of both, or ours alone.
-    pub(crate) figure: f64,
-    pub(crate) is_met: bool,
+    pub figure: f64,
+    /// Within the limit?
+    pub is_met: bool,
 }
 
 impl Measurement {
-    pub(crate) fn side(&self, name: &str) -> Option<&Side> {
+    /// The side of that name.
+    pub fn side(&self, name: &str) -> Option<&Side> {
         self.sides.iter().find(|side| side.name == name)
     }
 
     /// The budgets of which both sides were measured.
-    pub(crate) fn kept(&self) -> Vec<Judged<'_>> {
+    pub fn kept(&self) -> Vec<Judged<'_>> {
         self.budgets.iter().filter_map(|budget| self.judge(budget)).collect()
     }
 
@@ -117,7 +147,8 @@ impl Measurement {
         Some(Judged { budget, ours, theirs, figure, is_met })
     }
 
-    pub(crate) fn as_json(&self) -> Value {
+    /// For programs.
+    pub fn as_json(&self) -> Value {
         let sides: Vec<Value> = self
             .sides
             .iter()
@@ -146,10 +177,14 @@ impl Measurement {
 }
 
 /// A side that is measured by calling it: its name, and what it does once.
-pub(crate) type Timed<'a> = (String, Box<dyn FnMut() -> Result<()> + 'a>);
+pub type Timed<'a> = (String, Box<dyn FnMut() -> Result<()> + 'a>);
 
 /// Times the sides in turn, so that a machine whose speed drifts moves all of them. The first tenth warms caches and does not count.
-pub(crate) fn in_turn(rounds: usize, sides: &mut [Timed<'_>]) -> Result<Vec<Side>> {
+///
+/// # Errors
+///
+/// If one fails.
+pub fn in_turn(rounds: usize, sides: &mut [Timed<'_>]) -> Result<Vec<Side>> {
     let mut samples = vec![Vec::with_capacity(rounds); sides.len()];
     let warm = rounds / 10 + 1;
     for round in 0..rounds + warm {
@@ -165,6 +200,7 @@ pub(crate) fn in_turn(rounds: usize, sides: &mut [Timed<'_>]) -> Result<Vec<Side
     Ok(sides.iter().zip(samples).map(|((name, _), samples)| Side::new(name.clone(), samples)).collect())
 }
 
-pub(crate) fn micros(time: Duration) -> f64 {
+/// In microseconds.
+pub fn micros(time: Duration) -> f64 {
     time.as_secs_f64() * 1e6
 }

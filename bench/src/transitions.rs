@@ -10,8 +10,8 @@ use baton_lock::{Attempt, Held, Lock};
 use tempfile::TempDir;
 
 use crate::peers::Result;
-use crate::place::Place;
-use crate::sample::{Budget, Measurement, Side, Timed, Unit, in_turn};
+use baton_bench::place::Place;
+use baton_bench::sample::{Budget, Measurement, Side, Timed, Unit, in_turn};
 
 /// With so many steps.
 const STEPS: [usize; 4] = [10, 100, 1000, 10_000];

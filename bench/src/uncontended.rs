@@ -6,8 +6,8 @@ use crate::contender::{Contender, Kind};
 use crate::peers::{
     self, BATON, BATON_FLOCK, BATON_KEPT, FLOCK, FLOOR, PID_FILE, READ_BY_HAND, Result, SAME_CALLS,
 };
-use crate::place::Place;
-use crate::sample::{Budget, Measurement, Side, Timed, Unit, in_turn};
+use baton_bench::place::Place;
+use baton_bench::sample::{Budget, Measurement, Side, Timed, Unit, in_turn};
 
 /// How often a client in another language does it each time it is its turn.
 const PIECE: usize = 20;

@@ -10,17 +10,27 @@ use std::{
 
 use crate::{cargo, peers, publish, release, tools, verbs::Outcome};
 
-/// Runs the verb; `arguments` is empty, `--short` or `--publish`.
+/// Runs the verb.
 pub(crate) fn run(arguments: &[String]) -> Outcome {
+    dispatch("bench", arguments, bench, publish)
+}
+
+/// What a verb that measures does: without arguments or with `--short` it runs, with `--publish` it puts the figures into the docs.
+pub(crate) fn dispatch(
+    verb: &str,
+    arguments: &[String],
+    bench: fn(bool) -> io::Result<bool>,
+    publish: fn() -> io::Result<()>,
+) -> Outcome {
     let options: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let done = match options.as_slice() {
         [] => bench(false),
         ["--short"] => bench(true),
         ["--publish"] => publish().map(|()| true),
         _ => {
-            return Outcome::Misused(
-                "`bench` knows the options `--short` and `--publish`, one of them".into(),
-            );
+            return Outcome::Misused(format!(
+                "`{verb}` knows the options `--short` and `--publish`, one of them"
+            ));
         }
     };
     match done {

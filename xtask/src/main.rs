@@ -3,6 +3,7 @@
 //! Each verb is a row of the table in [`verbs`] and a module that does the work.
 
 mod bench;
+mod bench_etcd;
 mod cargo;
 mod coverage;
 mod dist;

@@ -5,7 +5,7 @@
 
 use std::process::ExitCode;
 
-use crate::{bench, coverage, dist, fuzz, run_tests, torture};
+use crate::{bench, bench_etcd, coverage, dist, fuzz, run_tests, torture};
 
 /// How a verb ended.
 #[derive(Debug, PartialEq, Eq)]
@@ -69,6 +69,12 @@ const VERBS: &[Verb] = &[
         arguments: "[--short | --publish]",
         purpose: "Measure Baton against everybody, side by side; figures and plots go to target/xtask/bench, or from there to the docs",
         run: bench::run,
+    },
+    Verb {
+        name: "bench-etcd",
+        arguments: "[--short | --publish]",
+        purpose: "Measure locks on etcd beside etcd's own; figures and plots go to target/xtask/bench-etcd, or from there to the docs",
+        run: bench_etcd::run,
     },
     Verb {
         name: "dist",

@@ -1,10 +1,10 @@
 //! Acquiring: entering the queue, waiting for one's turn, becoming the holder.
 //!
 //! ```text
-//! enter ──► turn? ── after another one ──► watch that one's key ──► turn?
-//!             │ first
-//!             ▼
-//!            take (leaves the marker) ──► held, if the tenure is still good; else undone, and again
+//! enter ──► nobody there: with that it holds, marker and all ────────────────────────┐
+//!   └─────► turn? ── after another one ──► watch that one's key ──► turn?             ▼
+//!             │ first                                                  held, if the tenure is still good;
+//!             └────► take (leaves the marker) ─────────────────────►  else undone, and again
 //! ```
 //!
 //! A place can be lost while it waits: the process was stopped longer than its lease, or somebody removed the key. Then
@@ -17,7 +17,7 @@ use baton_lock::{Attempt, Held, Outcome, Record, store::OnBusy};
 
 use crate::{
     Error,
-    claim::{Claim, Left, Turn},
+    claim::{Claim, Entered, Left, Turn},
     hold::Hold,
     interrupt::Interrupt,
     lock::EtcdLock,
@@ -48,14 +48,12 @@ impl<'a> Acquisition<'a> {
     }
 
     /// Acquires it if nobody has it and nobody waits.
-    pub(crate) fn attempt(mut self) -> Result<Attempt, Error> {
-        while let Some(claim) = self.enter(true)? {
-            match self.pass(claim)? {
-                Passed::Holding(held) => return Ok(Attempt::Held(held)),
-                Passed::GivenUp => break,
-                // Ends because somebody has to break in again, each time.
-                Passed::Lost => {}
+    pub(crate) fn attempt(self) -> Result<Attempt, Error> {
+        while let Entered::Holding(claim, found) = self.enter(true)? {
+            if let Passed::Holding(held) = self.hold(claim, found) {
+                return Ok(Attempt::Held(held));
             }
+            // Ends because the lease has to run out in between, each time.
         }
         self.busy()
     }
@@ -64,8 +62,9 @@ impl<'a> Acquisition<'a> {
     pub(crate) fn wait(mut self) -> Result<Attempt, Error> {
         loop {
             let passed = match self.enter(false) {
-                Ok(Some(claim)) => self.pass(claim),
-                Ok(None) => Ok(Passed::Lost),
+                Ok(Entered::Holding(claim, found)) => Ok(self.hold(claim, found)),
+                Ok(Entered::Waiting(claim)) => self.pass(claim),
+                Ok(Entered::Not) => Ok(Passed::Lost),
                 Err(error) => Err(error),
             };
             match passed {
@@ -81,18 +80,12 @@ impl<'a> Acquisition<'a> {
         }
     }
 
-    fn enter(&self, only_if_first: bool) -> Result<Option<Claim>, Error> {
+    fn enter(&self, only_if_first: bool) -> Result<Entered, Error> {
         let shared = &self.lock.shared;
         let record = self.lock.options.record(None).to_json().into_bytes();
         let (cluster, keys) = (Arc::clone(&shared.cluster), self.lock.keys.clone());
-        shared.engine.block_on(Claim::enter(
-            &shared.engine,
-            cluster,
-            keys,
-            shared.lease,
-            record,
-            only_if_first,
-        ))
+        let enter = Claim::enter(&shared.engine, cluster, keys, shared.lease, record, only_if_first);
+        shared.engine.block_on(enter)
     }
 
     fn busy(&self) -> Result<Attempt, Error> {
@@ -144,22 +137,41 @@ impl<'a> Acquisition<'a> {
         Ok((self.on_busy)(&observe::observe(self.lock)?).is_continue())
     }
 
-    /// Becomes the holder, being first. If that fails half-way, or came too late for the lease, whatever it may have left is undone.
+    /// Becomes the holder, being first. If that fails half-way, whatever it may have left is undone.
     fn take(&self, claim: Claim, found: Option<KeyValue>) -> Result<Passed, Error> {
+        let record = self.lock.options.record(Some(token(&claim)));
         let engine = &self.lock.shared.engine;
-        let token = u64::try_from(claim.kept.revision).unwrap_or(0);
-        let record = self.lock.options.record(Some(token));
-        let taken = engine.block_on(claim.take(found.as_ref(), record.to_json().into_bytes()));
-        if matches!(taken, Ok(true)) && claim.tenure.lost().is_none() {
-            let outcome = outcome(found.as_ref());
-            let hold =
-                Hold::new(Arc::clone(&self.lock.shared), self.lock.address.path(), claim, record, found);
-            return Ok(Passed::Holding(Held::new(hold, outcome, token)));
+        match engine.block_on(claim.take(found.as_ref(), record.to_json().into_bytes())) {
+            Ok(true) => Ok(self.hold(claim, found)),
+            other => {
+                self.undo(claim, found.as_ref());
+                other.map(|_| Passed::Lost)
+            }
         }
-        drop(engine.block_on(claim.leave(Left::Undone(found.as_ref()))));
-        drop(engine.block_on(claim.withdraw()));
-        taken.map(|_| Passed::Lost)
     }
+
+    /// Holds, unless all that came too late for the lease.
+    fn hold(&self, claim: Claim, found: Option<KeyValue>) -> Passed {
+        if claim.tenure.lost().is_some() {
+            self.undo(claim, found.as_ref());
+            return Passed::Lost;
+        }
+        let (token, outcome) = (token(&claim), outcome(found.as_ref()));
+        let record = self.lock.options.record(Some(token));
+        let hold = Hold::new(Arc::clone(&self.lock.shared), self.lock.address.path(), claim, record, found);
+        Passed::Holding(Held::new(hold, outcome, token))
+    }
+
+    fn undo(&self, claim: Claim, found: Option<&KeyValue>) {
+        let engine = &self.lock.shared.engine;
+        // Without an answer the lease runs out. The next one is told of a holder that never did anything then.
+        let _ = engine.block_on(claim.leave(Left::Undone(found)));
+        let _ = engine.block_on(claim.withdraw());
+    }
+}
+
+fn token(claim: &Claim) -> u64 {
+    u64::try_from(claim.kept.revision).unwrap_or(0)
 }
 
 /// What the marker that was found says of the last holder.

@@ -19,6 +19,7 @@ use crate::{
     engine::Engine,
     keeper::{Keeper, Kept},
     keys::{self, Keys},
+    marker,
     member::{Member, Token},
     tenure::Tenure,
     wire::{EventKind, KeyValue, Transaction, TransactionAnswer, Watch, WatchAnswer, WatchCreate},
@@ -35,6 +36,17 @@ pub(crate) struct Claim {
     pub(crate) kept: Kept,
     pub(crate) tenure: Arc<Tenure>,
     keeper: Keeper,
+}
+
+/// How entering went.
+#[derive(Debug)]
+pub(crate) enum Entered {
+    /// Nobody was there: it holds. The marker of a holder that has not ended cleanly, if there was one.
+    Holding(Claim, Option<KeyValue>),
+    /// Somebody was.
+    Waiting(Claim),
+    /// Somebody was, and it was not to wait.
+    Not,
 }
 
 /// How a place stands.
@@ -60,9 +72,11 @@ pub(crate) enum Left<'a> {
 }
 
 impl Claim {
-    /// Gets a lease and a place at the end of the queue; with `only_if_first` only if there is no other, else `None`.
+    /// Gets a lease and a place in the queue. If nobody is there it holds with that; else it waits at the end, or, with
+    /// `only_if_first`, is not entered.
     ///
-    /// Carried out twice, it finds its own key and keeps it, since no other has this lease in its name.
+    /// Carried out twice, it finds its own key and keeps it, since no other has this lease in its name. Whether it got the lock the
+    /// first time the marker tells: then that was changed when the key was created.
     pub(crate) async fn enter(
         engine: &Engine,
         cluster: Arc<Cluster>,
@@ -70,36 +84,33 @@ impl Claim {
         lease: Duration,
         record: Vec<u8>,
         only_if_first: bool,
-    ) -> Result<Option<Self>, Error> {
+    ) -> Result<Entered, Error> {
         let sent = Moment::now();
         let granted = cluster.grant(i64::try_from(lease.as_secs()).unwrap_or(i64::MAX)).await?;
         let ttl = Duration::from_secs(u64::try_from(granted.ttl).unwrap_or(0));
         let key = keys.place(granted.id);
-        let mut compare = vec![keys::created_at(key.clone(), 0)];
-        if only_if_first {
-            compare.extend([keys::none_of(keys.queue()), keys::created_at(keys.fence(), 0)]);
-        }
-        let transaction = Transaction {
-            compare,
-            success: vec![keys::putting(key.clone(), record, granted.id)],
-            failure: vec![keys::reading(keys::get(key.clone()))],
+        let transaction = entering(&keys, granted.id, record, only_if_first);
+        let entry = match cluster.commit("queue for the lock", transaction).await {
+            Ok(answer) => entry(&cluster, &keys, answer).await,
+            Err(error) => Err(error),
         };
-        let answer = match cluster.commit("queue for the lock", transaction).await {
-            Ok(answer) => answer,
-            Err(error) => {
+        let entry = match entry {
+            Ok(Some(entry)) => entry,
+            other => {
                 // It may have been carried out; without its lease the key goes.
-                let _ = cluster.revoke(granted.id).await;
-                return Err(error);
+                let revoked = cluster.revoke(granted.id).await;
+                return other.and(revoked).map(|()| Entered::Not);
             }
         };
-        let Some(revision) = created(&answer) else {
-            cluster.revoke(granted.id).await?;
-            return Ok(None);
-        };
+        let (Entry::Holding { revision, .. } | Entry::Waiting { revision }) = entry;
         let kept = Kept { lease: granted.id, key, revision, ttl };
         let tenure = Arc::new(Tenure::new(sent, ttl)?);
         let keeper = Keeper::start(engine, Arc::clone(&cluster), kept.clone(), Arc::clone(&tenure));
-        Ok(Some(Self { cluster, keys, kept, tenure, keeper }))
+        let claim = Self { cluster, keys, kept, tenure, keeper };
+        Ok(match entry {
+            Entry::Holding { found, .. } => Entered::Holding(claim, found),
+            Entry::Waiting { .. } => Entered::Waiting(claim),
+        })
     }
 
     /// Whose turn is it? Only reads, all at one revision.
@@ -123,7 +134,7 @@ impl Claim {
         }
         Ok(match before.or(fence) {
             Some(first) => Turn::After { key: first.key, revision },
-            None => Turn::First(unclean),
+            None => Turn::First(unclean.map(marker::complete)),
         })
     }
 
@@ -157,7 +168,8 @@ impl Claim {
     /// Ends the hold. Answers whether it was still this one's to end.
     ///
     /// Carried out twice, it finds its key gone. So it would if the lease had run out, or somebody had broken the lock; but then the
-    /// marker would be this one's, since nobody takes a broken lock before its fence is gone, nor an expired one before this one knew.
+    /// marker would still be this one's. Nobody can have replaced it: a broken lock is not taken before its fence is gone, nor an
+    /// expired one before this one knew, and then it would not have come here.
     pub(crate) async fn leave(&self, left: Left<'_>) -> Result<bool, Error> {
         let unclean = self.keys.unclean();
         let marker = match left {
@@ -168,10 +180,11 @@ impl Claim {
         let transaction = Transaction {
             compare: vec![keys::created_at(self.kept.key.clone(), self.kept.revision)],
             success: marker.into_iter().chain([keys::deleting(self.kept.key.clone())]).collect(),
-            failure: Vec::new(),
+            failure: vec![keys::reading(keys::get(unclean))],
         };
         let answer = self.cluster.commit("release the lock", transaction).await?;
-        Ok(answer.succeeded)
+        let own = u64::try_from(self.kept.revision).ok();
+        Ok(answer.succeeded || first(answer).map(marker::complete).as_ref().and_then(marker::token) != own)
     }
 
     /// Takes away the fence that somebody has put up because of this hold, now that nothing runs under it any more.
@@ -191,13 +204,51 @@ impl Claim {
     }
 }
 
-/// The revision at which the transaction of `enter` created the key, or had created it before.
-fn created(answer: &TransactionAnswer) -> Option<i64> {
-    if answer.succeeded {
-        return answer.header.as_ref().map(|header| header.revision);
+/// The transaction of `enter`.
+fn entering(keys: &Keys, lease: i64, record: Vec<u8>, only_if_first: bool) -> Transaction {
+    let (key, unclean) = (keys.place(lease), keys.unclean());
+    let put = keys::putting(key.clone(), record.clone(), lease);
+    let look = [keys::reading(keys::get(key)), keys::reading(keys::get(unclean.clone()))];
+    Transaction {
+        compare: vec![keys::none_of(keys.queue()), keys::created_at(keys.fence(), 0)],
+        // In this order, so that the marker is read before it is written.
+        success: vec![
+            keys::reading(keys::get(unclean.clone())),
+            put.clone(),
+            keys::putting(unclean, record, 0),
+        ],
+        failure: if only_if_first { look.into() } else { [put].into_iter().chain(look).collect() },
     }
-    let read = answer.responses.first()?.range.as_ref()?;
-    read.kvs.first().map(|found| found.create_revision)
+}
+
+/// What the transaction of `enter` came to; the key was created at this revision.
+enum Entry {
+    Holding { revision: i64, found: Option<KeyValue> },
+    Waiting { revision: i64 },
+}
+
+async fn entry(cluster: &Cluster, keys: &Keys, answer: TransactionAnswer) -> Result<Option<Entry>, Error> {
+    let succeeded = answer.succeeded;
+    let revision = answer.header.as_ref().map_or(0, |header| header.revision);
+    let mut read = answer.responses.into_iter().filter_map(|response| response.range);
+    let mut next = || read.next().and_then(|range| range.kvs.into_iter().next());
+    if succeeded {
+        let found = next().map(marker::complete);
+        return Ok(Some(Entry::Holding { revision, found }));
+    }
+    let (Some(own), unclean) = (next(), next()) else { return Ok(None) };
+    let revision = own.create_revision;
+    if unclean.is_none_or(|unclean| unclean.mod_revision != revision) {
+        return Ok(Some(Entry::Waiting { revision }));
+    }
+    let before = keys::get_at(keys.unclean(), revision - 1);
+    let found = match cluster.read("look at the marker before", before).await {
+        Ok(read) => read.kvs.into_iter().next().map(marker::complete),
+        // The history is gone: there may have been one, so that there was one, of whom nothing is known.
+        Err(Error::Server { .. }) => Some(KeyValue::default()),
+        Err(error) => return Err(error),
+    };
+    Ok(Some(Entry::Holding { revision, found }))
 }
 
 /// What the ranges of a transaction found, in their order.

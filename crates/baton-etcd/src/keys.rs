@@ -95,6 +95,11 @@ pub(crate) fn get(key: Vec<u8>) -> Range {
     Range { key, ..Range::default() }
 }
 
+/// Reads one key as it was at a revision.
+pub(crate) fn get_at(key: Vec<u8>, revision: i64) -> Range {
+    Range { key, revision, ..Range::default() }
+}
+
 /// Reads all keys that begin so, in the order in which they were created.
 pub(crate) fn get_all(prefix: Vec<u8>) -> Range {
     let end = end_of(prefix.clone());

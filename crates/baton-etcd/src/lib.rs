@@ -9,7 +9,7 @@
 //! | whichever member answers | `cluster` |
 //! | the thread that does it | `engine` |
 //! | for how long a lease is believed in | `clock`, `tenure`, `keeper` |
-//! | the keys, a place in the queue | `keys`, `claim` |
+//! | the keys, a place in the queue, what a holder leaves | `keys`, `claim`, `marker` |
 //! | acquiring, holding | `acquire`, `interrupt`, `hold` |
 //! | asking, breaking | `observe`, `breaking` |
 //! | the session | `session` |
@@ -33,6 +33,7 @@ mod interrupt;
 mod keeper;
 mod keys;
 mod lock;
+mod marker;
 mod member;
 mod observe;
 mod place;

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use baton_lock::{Lease, Observation, Record, State};
 
-use crate::{Error, breaking, claim::found, interrupt::Interrupt, keys, lock::EtcdLock, wire::KeyValue};
+use crate::{
+    Error, breaking, claim::found, interrupt::Interrupt, keys, lock::EtcdLock, marker, wire::KeyValue,
+};
 
 /// Everything there is of a lock, at one revision.
 struct Seen {
@@ -19,7 +21,7 @@ impl Seen {
     /// The first one in the queue, if it has taken the lock: the marker is its own then.
     fn holder(&self) -> Option<&KeyValue> {
         let first = self.queue.first()?;
-        let token = record(self.unclean.as_ref()?)?.token()?;
+        let token = marker::token(self.unclean.as_ref()?)?;
         (u64::try_from(first.create_revision) == Ok(token)).then_some(first)
     }
 
@@ -76,7 +78,7 @@ async fn look(lock: &EtcdLock) -> Result<Seen, Error> {
     let revision = answer.header.as_ref().map_or(0, |header| header.revision);
     let mut found = found(answer).into_iter();
     let mut next = || found.next().unwrap_or_default();
-    Ok(Seen { revision, queue: next(), unclean: next().pop(), fence: next().pop() })
+    Ok(Seen { revision, queue: next(), unclean: next().pop().map(marker::complete), fence: next().pop() })
 }
 
 /// The key of the holder with this token, if it has it still.

@@ -44,6 +44,9 @@ pub(crate) struct Range {
     pub(crate) end: Vec<u8>,
     #[prost(int64, tag = "3")]
     pub(crate) limit: i64,
+    /// 0 for now.
+    #[prost(int64, tag = "4")]
+    pub(crate) revision: i64,
     #[prost(enumeration = "Order", tag = "5")]
     pub(crate) order: i32,
     #[prost(enumeration = "Target", tag = "6")]

@@ -99,7 +99,16 @@ pub(crate) enum By {
 
 /// The processes that have a kernel lock on one of `files`, this one included.
 pub(crate) fn holding(files: &[Listed]) -> Vec<Process> {
-    pids().into_iter().filter(|&pid| holds(pid, files, By::AnyLock)).map(Process::describe).collect()
+    let is_one = |pid: &u32| holds(*pid, files, By::AnyLock) && !shares_with_its_parent(*pid);
+    pids().into_iter().filter(is_one).map(Process::describe).collect()
+}
+
+/// Has the process no descriptors of its own, but its parent's, as a [`sys::Lookout`] has? What it has is had by the parent, which is seen
+/// for itself. Where the kernel does not tell, it counts as any other.
+pub(crate) fn shares_with_its_parent(pid: u32) -> bool {
+    let process = i32::try_from(pid).ok().and_then(identity::process);
+    let parent = process.and_then(|process| u32::try_from(process.parent).ok());
+    parent.is_some_and(|parent| sys::share_descriptors(pid, parent) == Ok(true))
 }
 
 /// Does the process have such a kernel lock on one of `files`?
@@ -138,10 +147,12 @@ pub(crate) fn others_can_write(own: &Handle, file: &Listed) -> bool {
 
 fn is_open_by_another(own: &Handle, file: &Listed, counts: impl Fn(&Descriptor) -> bool) -> bool {
     let (own_pid, own_number) = (sys::process_id(), own.as_raw_fd().to_string());
+    // Or a child's that waits in our place.
+    let is_own = |pid| pid == own_pid || sys::share_descriptors(pid, own_pid) == Ok(true);
     pids().into_iter().any(|pid| {
         descriptors(pid, std::slice::from_ref(file))
             .iter()
-            .any(|descriptor| !(pid == own_pid && descriptor.number == own_number) && counts(descriptor))
+            .any(|descriptor| !(descriptor.number == own_number && is_own(pid)) && counts(descriptor))
     })
 }
 
@@ -296,6 +307,21 @@ mod tests {
         assert!(!others_have_open(&own, &listed));
         let _second = own.try_clone().expect("cloned");
         assert!(others_have_open(&own, &listed));
+    }
+
+    #[test]
+    fn child_that_waits_in_our_place_is_nobody_else() {
+        let place = tempfile::tempdir().expect("a directory");
+        let opened = || File::create(place.path().join("waited for")).expect("created");
+        let (holder, waiting) = (opened(), Handle::from(opened()));
+        holder.lock().expect("locked");
+        let file = tempfile::tempfile().expect("a file");
+        let files = [listed(&file)];
+        file.lock().expect("locked");
+        let _lookout = sys::Lookout::start(&waiting, sys::Awaited::Flock).expect("started");
+        let seen = || holding(&files).iter().map(|process| process.pid).collect::<Vec<_>>();
+        assert_eq!(seen(), [std::process::id()]);
+        assert!(!others_have_open(&file.into(), &files[0]));
     }
 
     #[test]

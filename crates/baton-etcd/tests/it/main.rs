@@ -5,6 +5,7 @@ mod command;
 mod contender;
 mod holding;
 mod identity;
+mod lost_answers;
 mod outages;
 mod racing;
 mod sessions;

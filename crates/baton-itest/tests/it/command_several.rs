@@ -2,7 +2,9 @@
 
 use baton_itest::command::{Ended, OBEDIENT, Running, baton, ended, next, next_by, status};
 use baton_itest::footprint::names_in;
+use baton_itest::kernel_locks::{inode, until_waiting};
 use baton_itest::places::temporary;
+use baton_itest::puppet::Puppet;
 use nix::sys::signal::Signal;
 use serde_json::Value;
 use std::ffi::OsStr;
@@ -43,6 +45,21 @@ fn all_are_held_while_the_job_runs_and_it_knows_of_all() {
     assert_eq!(names_in(place.path()), ["a.lock.guard", "b.lock.guard"]);
     let Ended { out, .. } = ended(run("", &[a], ["sh", "-c", "echo \"${BATON_LOCKS-none}\""]));
     assert_eq!(out, "none\n", "of one alone there is nothing more to say");
+}
+
+/// While it waits for the second one, a child that shares its descriptors sleeps in its place, and seems to have the first one.
+#[test]
+fn one_that_holds_one_and_waits_for_the_other_is_seen_as_one_process() {
+    let place = temporary();
+    let [a, b] = &two(place.path());
+    let (holder, _) = Puppet::holding("baton", b);
+    let waiting = Running::waiting(run("", &[a, b], ["true"]));
+    until_waiting(inode(&b.with_extension("lock.guard")), 1);
+    let seen = status(a);
+    let pids: Vec<_> = seen["processes"].as_array().expect("a list").iter().map(|it| &it["pid"]).collect();
+    assert_eq!(pids, [&Value::from(waiting.pid())], "{seen}");
+    holder.kill();
+    assert_eq!(waiting.end().code, Some(0));
 }
 
 /// Named in opposite orders, and by paths that lead to the same directory.

@@ -249,7 +249,7 @@ impl Target {
 fn having(files: &[Listed], by: By) -> Vec<Holder> {
     let verified = |pid| {
         // Saves a pidfd for each of the many that have nothing to do with it; decides nothing.
-        if !processes::holds(pid, files, by) {
+        if !processes::holds(pid, files, by) || processes::shares_with_its_parent(pid) {
             return None;
         }
         let handle = pidfd::open(pid).ok()?;

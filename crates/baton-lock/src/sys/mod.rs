@@ -205,6 +205,11 @@ pub(crate) fn change_mode(file: &Handle, mode: u32) -> Result<()> {
     retry(|| imp::change_mode(file, mode))
 }
 
+/// `kcmp`: have two processes one table of descriptors? Answered for those alone whose descriptors may be looked at.
+pub(crate) fn share_descriptors(one: u32, other: u32) -> Result<bool> {
+    retry(|| imp::share_descriptors(one, other))
+}
+
 /// Sets the times of its last access and change to now, by the kernel's clock.
 pub(crate) fn touch(file: &Handle) -> Result<()> {
     retry(|| imp::touch(file))
