@@ -132,8 +132,8 @@ mod tests {
 
     #[test]
     fn values_without_labels_are_found_by_their_names() {
-        let metrics = metrics("# TYPE a gauge\na 1.5e+03\nb{x=\"y\"} 2\n");
+        let metrics = metrics("# HELP a of 2\n# TYPE a gauge\na 1.5e+03\nb{x=\"y\"} 2\n");
         assert_eq!(metrics.value("a").ok(), Some(1500.0));
-        assert!(metrics.value("b").is_err() && metrics.value("# TYPE a").is_err());
+        assert!(metrics.value("b").is_err() && metrics.value("# HELP a of").is_err());
     }
 }

@@ -19,6 +19,9 @@ const LEASE: u64 = 600;
 const METHODS: [&str; 7] =
     ["LeaseGrant", "Txn", "Range", "Watch", "DeleteRange", "LeaseKeepAlive", "LeaseRevoke"];
 
+/// What it has sent to its clients, in bytes.
+const SENT: &str = "etcd_network_client_grpc_sent_bytes_total";
+
 /// etcd writes to its file every tenth of a second.
 const WRITTEN: Duration = Duration::from_millis(500);
 
@@ -26,14 +29,15 @@ const WRITTEN: Duration = Duration::from_millis(500);
 pub(crate) fn among_contenders(start: &Starter, numbers: &[usize]) -> Result<Table> {
     let mut head = vec!["", "contenders", "all"];
     head.extend(METHODS);
-    head.push("other");
+    head.extend(["other", "KiB sent by etcd"]);
     let mut table = Table::new("requests for each acquisition, counted by etcd", &head);
     for contenders in numbers {
         for (name, queue) in [(LIBRARY, ours as Queue), (ETCDCTL, theirs)] {
             let before = Metrics::of(start.endpoint())?;
             queue(start, *contenders)?;
             let after = Metrics::of(start.endpoint())?;
-            table.rows.push(row(name, *contenders, after.requests_since(&before)));
+            let sent = after.value(SENT)? - before.value(SENT)?;
+            table.rows.push(row(name, *contenders, after.requests_since(&before), sent / 1024.0));
         }
     }
     Ok(table)
@@ -42,11 +46,11 @@ pub(crate) fn among_contenders(start: &Starter, numbers: &[usize]) -> Result<Tab
 /// As many come, and then go one after the other.
 type Queue = fn(&Starter, usize) -> Result<()>;
 
-fn row(name: &str, contenders: usize, mut requests: BTreeMap<String, f64>) -> Vec<String> {
+fn row(name: &str, contenders: usize, mut requests: BTreeMap<String, f64>, sent: f64) -> Vec<String> {
     let each = |count: f64| number(count / f64::from(u32::try_from(contenders).unwrap_or(u32::MAX)));
     let mut row = vec![name.to_owned(), contenders.to_string(), each(requests.values().sum())];
     row.extend(METHODS.map(|method| each(requests.remove(method).unwrap_or_default())));
-    row.push(each(requests.values().sum()));
+    row.extend([each(requests.values().sum()), each(sent)]);
     row
 }
 

@@ -14,7 +14,10 @@ use std::{
 };
 
 use prost::Message;
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::{
+    net::TcpStream,
+    time::{Instant, sleep, timeout_at},
+};
 use tonic::Status;
 
 use crate::{
@@ -38,6 +41,9 @@ const ATTEMPT: Duration = Duration::from_secs(4);
 
 /// For a member to say how it is, once it has not answered anything else.
 const DIAGNOSIS: Duration = Duration::from_secs(2);
+
+/// For a connection to be made, once nothing came by the one there was. With [`PATIENCE`] it has to be below ten seconds.
+const PROBE: Duration = Duration::from_millis(1500);
 
 /// Between two rounds over all members.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -220,6 +226,9 @@ impl Cluster {
     pub(crate) async fn error(&self, what: &'static str, failure: Failure) -> Error {
         let endpoints = self.endpoints.clone();
         match failure {
+            Failure::Silence if !self.some_member_accepts().await => {
+                Error::Unreachable { endpoints, reason: "connections to it are not answered".into() }
+            }
             Failure::Silence if self.some_member_lacks_a_leader().await => {
                 Error::NoQuorum { endpoints, what }
             }
@@ -234,6 +243,17 @@ impl Cluster {
             Failure::NotEtcd(found) => Error::Version { endpoints, found },
             Failure::Passing(reason) | Failure::Final(reason) => Error::Server { endpoints, what, reason },
         }
+    }
+
+    /// Without it, a host that drops what it is sent can't be told from a server that hangs.
+    async fn some_member_accepts(&self) -> bool {
+        let until = Instant::now() + PROBE;
+        for member in &self.members {
+            if timeout_at(until, TcpStream::connect(&member.endpoint)).await.is_ok_and(|made| made.is_ok()) {
+                return true;
+            }
+        }
+        false
     }
 
     async fn some_member_lacks_a_leader(&self) -> bool {

@@ -37,7 +37,7 @@ use crate::{
     keys,
     member::{Member, Token},
     tenure::Tenure,
-    wire::{LeaseAnswer, LeaseId, RangeAnswer},
+    wire::{Header, LeaseAnswer, LeaseId, RangeAnswer},
 };
 
 /// What is kept: a lease, and the key that goes with it.
@@ -97,8 +97,10 @@ async fn keep(cluster: &Cluster, kept: &Kept, tenure: &Tenure) {
     let pause = kept.ttl / 4;
     while tenure.lost().is_none() {
         sleep(pause.min(tenure.valid().left())).await;
-        let until = Instant::now() + tenure.valid().left();
-        // An eighth for one member: a member that hangs costs one renewal, not all of them.
+        // An eighth for one member: a member that hangs costs one renewal, not all of them. One round at a time, so that why it fails is
+        // known before it is too late.
+        let round = kept.ttl / 8 * cluster.members().len().try_into().unwrap_or(u32::MAX);
+        let until = Instant::now() + round.min(tenure.valid().left());
         let renewed = cluster
             .attempt_until(until, kept.ttl / 8, |member, token| renew(member, token, kept.clone()))
             .await;
@@ -125,16 +127,61 @@ async fn renew(member: Member, token: Token, kept: Kept) -> Result<Renewal, Stat
         .await
         .unwrap_or_else(|| Err(Status::unavailable("the member ended the keep-alive without an answer")))?;
     let read: RangeAnswer = member.ask("/etcdserverpb.KV/Range", keys::get(kept.key.clone()), &token).await?;
-    if read.kvs.first().is_none_or(|found| found.create_revision != kept.revision) {
-        return Ok(Renewal::Gone);
+    judge(&answer, &read, kept.revision).map(|renewed| match renewed {
+        Some(ttl) => Renewal::Confirmed { sent, ttl },
+        None => Renewal::Gone,
+    })
+}
+
+/// What a keep-alive and the read after it say together: renewed for that long; or that the key is gone.
+fn judge(answer: &LeaseAnswer, read: &RangeAnswer, revision: i64) -> Result<Option<Duration>, Status> {
+    if read.kvs.first().is_none_or(|found| found.create_revision != revision) {
+        return Ok(None);
     }
-    let term = |header: &Option<crate::wire::Header>| header.as_ref().map(|header| header.term);
-    if term(&answer.header) != term(&read.header) {
+    let term = |header: &Option<Header>| header.as_ref().map(|header| header.term);
+    if term(&answer.header).is_none() || term(&answer.header) != term(&read.header) {
         return Err(Status::unavailable("etcdserver: leader changed while the lease was renewed"));
     }
     match u64::try_from(answer.ttl) {
-        Ok(seconds @ 1..) => Ok(Renewal::Confirmed { sent, ttl: Duration::from_secs(seconds) }),
+        Ok(seconds @ 1..) => Ok(Some(Duration::from_secs(seconds))),
         // The key is there, so its lease is: a leader that is coming up does not know it yet.
         _ => Err(Status::unavailable("etcdserver: leader changed; the new one does not know the lease yet")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::KeyValue;
+
+    fn judged(terms: [u64; 2], ttl: i64, created: Option<i64>) -> Result<Option<u64>, String> {
+        let header = |term| Some(Header { term, ..Header::default() });
+        let answer = LeaseAnswer { header: header(terms[0]), ttl, ..LeaseAnswer::default() };
+        let kvs = created.map(|create_revision| KeyValue { create_revision, ..KeyValue::default() });
+        let read = RangeAnswer { header: header(terms[1]), kvs: kvs.into_iter().collect() };
+        let judged = judge(&answer, &read, 7).map_err(|status| status.message().to_owned())?;
+        Ok(judged.map(|ttl| ttl.as_secs()))
+    }
+
+    #[test]
+    fn renewal_counts_if_the_read_after_it_finds_the_key_in_the_same_term() {
+        assert_eq!(judged([3, 3], 10, Some(7)), Ok(Some(10)));
+    }
+
+    #[test]
+    fn renewal_by_a_leader_that_another_one_followed_does_not_count() {
+        assert!(judged([3, 4], 10, Some(7)).is_err_and(|said| said.contains("leader changed")));
+    }
+
+    #[test]
+    fn lease_that_a_leader_does_not_know_is_not_lost_as_long_as_its_key_is_there() {
+        assert!(judged([3, 3], 0, Some(7)).is_err());
+        assert_eq!(judged([3, 3], 0, None), Ok(None));
+    }
+
+    #[test]
+    fn key_that_is_gone_or_another_ones_is_lost_whatever_the_lease() {
+        assert_eq!(judged([3, 3], 10, None), Ok(None));
+        assert_eq!(judged([3, 4], 10, Some(8)), Ok(None));
     }
 }

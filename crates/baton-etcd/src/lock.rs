@@ -9,7 +9,7 @@ use std::{
 
 use baton_lock::{
     Address, Attempt, Broken, Cancel, Ending, Error as LockError, Identity, Observation, Options, Process,
-    Pruned, Pruning,
+    Pruned, Pruning, Record, State,
     store::{OnBusy, StoredLock},
 };
 
@@ -89,7 +89,8 @@ impl StoredLock for EtcdLock {
     }
 
     fn held_by_own_ancestor(&self) -> Option<u32> {
-        None
+        let seen = observe::observe(self).ok().filter(|seen| seen.state == State::Held)?;
+        seen.record.filter(Record::names_own_ancestor).map(|record| record.pid)
     }
 
     fn prune(&self, _unused: Duration, _pruning: Pruning) -> Result<Pruned, LockError> {

@@ -227,10 +227,21 @@ impl Cluster {
 }
 
 fn etcdctl(arguments: &[&str]) -> String {
-    let output =
-        Command::new("etcdctl").args(arguments).env("ETCDCTL_API", "3").output().expect("etcdctl ran");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).expect("UTF-8")
+    let end = Instant::now() + LONG;
+    loop {
+        let mut command = Command::new("etcdctl");
+        command.arg("--command-timeout=60s").args(arguments).env("ETCDCTL_API", "3");
+        let output = command.output().expect("etcdctl ran");
+        let said = String::from_utf8_lossy(&output.stderr);
+        // A cluster that is electing a leader is asked again: each try takes seconds there.
+        let is_electing =
+            said.contains("etcdserver: request timed out") || said.contains("etcdserver: no leader");
+        if is_electing && Instant::now() < end {
+            continue;
+        }
+        assert!(output.status.success(), "{said}");
+        return String::from_utf8(output.stdout).expect("UTF-8");
+    }
 }
 
 impl Member {

@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use crate::identity::{self, TICKS_PER_SECOND};
+use crate::record::Record;
 use crate::sys::{self, FileId, Handle, Stat};
 
 /// `/proc/locks` and `fdinfo` are read up to here, in bytes.
@@ -185,6 +186,20 @@ pub(crate) fn own_ancestry() -> Vec<u32> {
         next = identity::process(next).map_or(0, |process| process.parent);
     }
     line
+}
+
+impl Record {
+    /// Does it name this process or one above it? By pid, start, boot and pid namespace: who has all of these in common is the same
+    /// process. For stores where nothing better tells whether a holder is one's own; in a directory the kernel does.
+    pub fn names_own_ancestor(&self) -> bool {
+        let Some(details) = &self.baton else { return false };
+        let start = || identity::process(i32::try_from(self.pid).ok()?).map(|process| process.start);
+        let is_same = |one: &Option<String>, other: Option<String>| one.is_some() && *one == other;
+        is_same(&details.boot_id, identity::boot_id())
+            && is_same(&details.pid_namespace, identity::pid_namespace())
+            && own_ancestry().contains(&self.pid)
+            && details.process_start == start()
+    }
 }
 
 /// One open descriptor of a process.
@@ -367,5 +382,29 @@ mod tests {
         let line = own_ancestry();
         assert_eq!(line.first(), Some(&std::process::id()));
         assert!(line.len() < 1000);
+    }
+
+    #[test]
+    fn record_names_an_own_ancestor_only_if_all_of_its_identity_is_that_of_one() {
+        let own = crate::Lock::options().record(None);
+        assert!(own.names_own_ancestor());
+        let with = |change: fn(&mut Record)| {
+            let mut changed = own.clone();
+            change(&mut changed);
+            changed.names_own_ancestor()
+        };
+        assert!(!with(|record| record.pid = 1_000_000_000));
+        assert!(!with(|record| record.baton = None));
+        let details: [fn(&mut crate::Details); 4] = [
+            |details| details.boot_id = Some("another".into()),
+            |details| details.boot_id = None,
+            |details| details.pid_namespace = Some("pid:[1]".into()),
+            |details| details.process_start = details.process_start.map(|start| start + 1),
+        ];
+        for change in details {
+            let mut changed = own.clone();
+            change(changed.baton.as_mut().expect("its own"));
+            assert!(!changed.names_own_ancestor(), "{changed:?}");
+        }
     }
 }

@@ -10,7 +10,7 @@
 
 use std::time::SystemTime;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::{clock, redact};
@@ -265,7 +265,7 @@ pub(crate) fn classify(bytes: &[u8]) -> Content {
         return Content::Incomplete;
     }
     match serde_json::from_slice::<Map<String, Value>>(text) {
-        Ok(members) if text.len() == bytes.len() => meaning(&members),
+        Ok(members) if text.len() == bytes.len() => meaning(members),
         Err(error) if error.is_eof() && begins_an_object(text) => Content::Incomplete,
         Ok(_) | Err(_) => Content::Foreign,
     }
@@ -281,9 +281,9 @@ fn begins_an_object(text: &[u8]) -> bool {
     text.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{')
 }
 
-fn meaning(members: &Map<String, Value>) -> Content {
+fn meaning(mut members: Map<String, Value>) -> Content {
     let Some(pid) = members.get("pid").and_then(process_id) else { return Content::Foreign };
-    if let Some(details) = members.get("baton").and_then(details) {
+    if let Some(details) = members.get_mut("baton").and_then(details) {
         return Content::Baton(record(members, pid, Some(details)));
     }
     // All three must be there and of the right type: many a program's state file has a `pid`.
@@ -293,17 +293,17 @@ fn meaning(members: &Map<String, Value>) -> Content {
     if is_ancestors { Content::Ancestor(record(members, pid, None)) } else { Content::Foreign }
 }
 
-fn record(members: &Map<String, Value>, pid: u32, baton: Option<Details>) -> Record {
+fn record(mut members: Map<String, Value>, pid: u32, baton: Option<Details>) -> Record {
+    let mut text = |name| text(&mut members, name);
     Record {
         pid,
-        started_at: string(members, "startedAt"),
-        command: string(members, "command"),
+        started_at: text("startedAt"),
+        command: text("command"),
         baton,
         ancestor: AncestorIdentity {
-            host: string(members, "hostIdentity"),
-            pid_namespace: string(members, "pidNamespaceIdentity"),
-            process_start: string(members, "processStartIdentity")
-                .or_else(|| string(members, "processGeneration")),
+            host: text("hostIdentity"),
+            pid_namespace: text("pidNamespaceIdentity"),
+            process_start: text("processStartIdentity").or_else(|| text("processGeneration")),
         },
     }
 }
@@ -324,41 +324,31 @@ fn whole(number: f64) -> Option<u64> {
     (number.fract() == 0.0 && (0.0..=f64::from(u32::MAX)).contains(&number)).then_some(number as u64)
 }
 
-fn string(members: &Map<String, Value>, name: &str) -> Option<String> {
-    members.get(name)?.as_str().map(str::to_owned)
+/// Takes a text out of an object; anything else that has the name is none.
+fn text(members: &mut Map<String, Value>, name: &str) -> Option<String> {
+    match members.remove(name)? {
+        Value::String(text) => Some(text),
+        _ => None,
+    }
 }
 
 /// Reads the `baton` object. Only its version has to be there: a newer version is free in all else.
-fn details(value: &Value) -> Option<Details> {
-    #[derive(Deserialize, Default)]
-    #[serde(rename_all = "camelCase", default)]
-    struct Loose {
-        token: Value,
-        boot_id: Value,
-        host: Value,
-        user: Value,
-        process_start: Value,
-        pid_namespace: Value,
-        purpose: Value,
-        exec: Value,
-        released: Value,
-        stands_for_unknown: Value,
-    }
-    let version = value.get("version")?.as_u64()?;
-    let loose = Loose::deserialize(value).ok()?;
-    let text = |value: Value| value.as_str().map(str::to_owned);
+fn details(value: &mut Value) -> Option<Details> {
+    let members = value.as_object_mut()?;
+    let number = |members: &Map<_, _>, name| members.get(name).and_then(Value::as_u64);
+    let is_set = |members: &Map<_, _>, name| members.get(name) == Some(&Value::Bool(true));
     Some(Details {
-        version,
-        token: loose.token.as_u64(),
-        boot_id: text(loose.boot_id),
-        host: text(loose.host),
-        user: text(loose.user),
-        process_start: loose.process_start.as_u64(),
-        pid_namespace: text(loose.pid_namespace),
-        purpose: text(loose.purpose),
-        exec: loose.exec == Value::Bool(true),
-        released: loose.released == Value::Bool(true),
-        stands_for_unknown: loose.stands_for_unknown == Value::Bool(true),
+        version: number(members, "version")?,
+        token: number(members, "token"),
+        boot_id: text(members, "bootId"),
+        host: text(members, "host"),
+        user: text(members, "user"),
+        process_start: number(members, "processStart"),
+        pid_namespace: text(members, "pidNamespace"),
+        purpose: text(members, "purpose"),
+        exec: is_set(members, "exec"),
+        released: is_set(members, "released"),
+        stands_for_unknown: is_set(members, "standsForUnknown"),
     })
 }
 

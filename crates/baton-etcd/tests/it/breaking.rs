@@ -46,10 +46,10 @@ fn holder_that_can_not_hear_of_it_is_broken_after_its_lease_at_the_latest() {
     }
     let cluster = Cluster::start(1, &[]);
     let url = cluster.url("jobs");
-    let mut holder = Contender::start(&url, "a", 3);
+    let mut holder = Contender::start(&url, "a", 5);
     let got = holder.lock();
     holder.signal(Signal::SIGSTOP);
-    let mut breaker = Contender::start(&url, "a", 3);
+    let mut breaker = Contender::start(&url, "a", 30);
     assert_eq!(breaker.ask(&format!("break {}", got.token)), "ended");
     assert_eq!(breaker.lock().recovered, Some(got.token));
     holder.tell("verify");
@@ -67,7 +67,7 @@ fn fence_of_a_breaker_that_died_in_between_keeps_the_lock_for_a_lease_and_no_lon
     let url = cluster.url("jobs");
     // As the first transaction of a break leaves it.
     cluster.ctl(&["put", "jobs/locks/a/fence", "7 2"]);
-    let mut newcomer = Contender::start(&url, "a", 2);
+    let mut newcomer = Contender::start(&url, "a", 30);
     assert_eq!(newcomer.ask("try"), "busy held");
     // The look has given the fence its lease: without it, it would stay.
     assert_eq!(cluster.ctl(&["lease", "list"]).lines().next(), Some("found 1 leases"));
@@ -82,10 +82,10 @@ fn waiter_that_has_long_been_told_gives_a_lease_to_the_fence_of_a_breaker_that_d
     }
     let cluster = Cluster::start(1, &[]);
     let url = cluster.url("jobs");
-    let mut holder = Contender::start(&url, "a", 2);
+    let mut holder = Contender::start(&url, "a", 5);
     let got = holder.lock();
     let keys = cluster.ctl(&["get", "--prefix", "jobs/locks/a/queue/", "--keys-only"]);
-    let mut waiter = Contender::start(&url, "a", 2);
+    let mut waiter = Contender::start(&url, "a", 30);
     waiter.tell("lock");
     cluster.await_keys("jobs/locks/a/queue/", 2);
     // In this order, so that the waiter never finds neither.

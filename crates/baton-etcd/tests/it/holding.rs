@@ -36,13 +36,13 @@ fn lock_abandoned_or_left_by_a_killed_holder_is_recovered_until_somebody_release
     }
     let cluster = Cluster::start(1, &[]);
     let url = cluster.url("jobs");
-    let mut first = Contender::start(&url, "a", 2);
+    let mut first = Contender::start(&url, "a", 5);
     let got = first.lock();
     assert_eq!(first.ask("abandon"), "released");
     let abandoned = first.lock();
     assert_eq!(abandoned.recovered, Some(got.token));
     first.kill();
-    let mut second = Contender::start(&url, "a", 2);
+    let mut second = Contender::start(&url, "a", 30);
     let killed = second.lock();
     assert_eq!(killed.recovered, Some(abandoned.token));
     assert_eq!(second.ask("release"), "released");
@@ -56,11 +56,13 @@ fn waiters_get_the_lock_in_the_order_in_which_they_came_though_one_of_them_is_ki
     }
     let cluster = Cluster::start(1, &[]);
     let url = cluster.url("jobs");
-    let mut holder = Contender::start(&url, "a", 2);
+    let mut holder = Contender::start(&url, "a", 30);
     holder.lock();
     let mut waiters: Vec<Contender> = (0..4)
         .map(|count| {
-            let mut waiter = Contender::start(&url, "a", 2);
+            // The one that is killed is not waited for longer than that.
+            let lease = if count == 1 { 5 } else { 30 };
+            let mut waiter = Contender::start(&url, "a", lease);
             waiter.tell("lock");
             cluster.await_keys("jobs/locks/a/queue/", 2 + count);
             waiter
@@ -83,10 +85,10 @@ fn holder_stopped_for_longer_than_its_lease_says_so_when_it_wakes_and_leaves_the
     }
     let cluster = Cluster::start(1, &[]);
     let url = cluster.url("jobs");
-    let mut stopped = Contender::start(&url, "a", 2);
+    let mut stopped = Contender::start(&url, "a", 5);
     let got = stopped.lock();
     stopped.signal(Signal::SIGSTOP);
-    let mut next = Contender::start(&url, "a", 2);
+    let mut next = Contender::start(&url, "a", 30);
     assert_eq!(next.lock().recovered, Some(got.token));
     stopped.tell("verify");
     stopped.signal(Signal::SIGCONT);

@@ -7,6 +7,7 @@ mod holding;
 mod identity;
 mod lost_answers;
 mod outages;
+mod partitions;
 mod racing;
 mod sessions;
 mod waiting;

@@ -39,7 +39,7 @@ impl Race {
     }
 
     fn add(&mut self) {
-        let mut contender = Contender::start(&self.url, "a", 2);
+        let mut contender = Contender::start(&self.url, "a", 3);
         contender.tell(&format!("run {WRITES}"));
         let (id, tell, answers) = (contender.id(), self.tell.clone(), contender.take_answers());
         thread::spawn(move || answers.iter().try_for_each(|line| tell.send((id, line))));

@@ -14,14 +14,14 @@ fn what_a_killed_holder_wrote_is_there_for_the_one_that_recovers() {
     }
     let cluster = Cluster::start(1, &[]);
     let url = cluster.url("jobs");
-    let mut first = Contender::start(&url, "a", 2);
+    let mut first = Contender::start(&url, "a", 5);
     let got = first.lock();
     assert_eq!(first.ask("read"), "none");
     assert_eq!(first.ask("open"), "open");
     assert_eq!(first.ask("write one"), "written");
     assert_eq!(first.ask("write two"), "written");
     first.kill();
-    let mut second = Contender::start(&url, "a", 2);
+    let mut second = Contender::start(&url, "a", 30);
     let next = second.lock();
     assert_eq!(next.recovered, Some(got.token));
     assert_eq!(second.ask("read"), format!("two {}", got.token));
@@ -43,12 +43,12 @@ fn holder_stopped_for_longer_than_its_lease_writes_nothing_when_it_wakes() {
     }
     let cluster = Cluster::start(1, &[]);
     let url = cluster.url("jobs");
-    let mut stopped = Contender::start(&url, "a", 2);
+    let mut stopped = Contender::start(&url, "a", 5);
     stopped.lock();
     assert_eq!(stopped.ask("open"), "open");
     assert_eq!(stopped.ask("write one"), "written");
     stopped.signal(Signal::SIGSTOP);
-    let mut next = Contender::start(&url, "a", 2);
+    let mut next = Contender::start(&url, "a", 30);
     let got = next.lock();
     assert_eq!(next.ask("open"), "open");
     assert_eq!(next.ask("write two"), "written");
@@ -95,7 +95,7 @@ fn session_that_is_larger_than_a_request_may_be_is_refused_and_the_one_before_it
         return;
     }
     let cluster = Cluster::start(1, &[]);
-    let mut holder = Contender::start(&cluster.url("jobs"), "a", 10);
+    let mut holder = Contender::start(&cluster.url("jobs"), "a", 30);
     let got = holder.lock();
     assert_eq!(holder.ask("open"), "open");
     assert_eq!(holder.ask("write-large 1500000"), "written");
@@ -112,9 +112,9 @@ fn list_has_each_lock_once_and_doctor_tells_of_the_release() {
     }
     let cluster = Cluster::start(1, &[]);
     let url = cluster.url("jobs");
-    let mut one = Contender::start(&url, "one", 10);
+    let mut one = Contender::start(&url, "one", 30);
     one.lock();
-    let mut two = Contender::start(&url, "two", 10);
+    let mut two = Contender::start(&url, "two", 30);
     two.lock();
     assert_eq!(two.ask("abandon"), "released");
     assert_eq!(two.ask("list"), "one two");

@@ -32,7 +32,7 @@ fn hold_that_is_undone_leaves_what_it_found() {
         return;
     }
     let cluster = Cluster::start(1, &[]);
-    let mut contender = Contender::start(&cluster.url("jobs"), "a", 10);
+    let mut contender = Contender::start(&cluster.url("jobs"), "a", 30);
     assert_eq!(contender.lock().recovered, None);
     assert_eq!(contender.ask("undo"), "released");
     let got = contender.lock();
@@ -52,15 +52,15 @@ fn waiter_stopped_for_longer_than_its_lease_waits_again_at_the_end_of_the_queue(
     }
     let cluster = Cluster::start(1, &[]);
     let url = cluster.url("jobs");
-    let mut holder = Contender::start(&url, "a", 2);
+    let mut holder = Contender::start(&url, "a", 30);
     holder.lock();
-    let mut stopped = Contender::start(&url, "a", 2);
+    let mut stopped = Contender::start(&url, "a", 5);
     stopped.tell("lock");
     cluster.await_keys("jobs/locks/a/queue/", 2);
     stopped.signal(Signal::SIGSTOP);
     // Until its lease has run out.
     cluster.await_keys("jobs/locks/a/queue/", 1);
-    let mut later = Contender::start(&url, "a", 2);
+    let mut later = Contender::start(&url, "a", 30);
     later.tell("lock");
     cluster.await_keys("jobs/locks/a/queue/", 2);
     stopped.signal(Signal::SIGCONT);
