@@ -156,10 +156,15 @@ pub struct WaitingArgs {
 /// `baton run`.
 #[derive(Debug, Default, Group)]
 #[command(after_help = RUN_EXAMPLES)]
+#[expect(clippy::struct_excessive_bools, reason = "each is one switch of the command line")]
 pub struct RunArgs {
     /// How to wait.
     #[command(flatten)]
     pub waiting: WaitingArgs,
+
+    /// Hold the lock along with others who share it, and never beside one who does not: many may read, one alone may write
+    #[arg(short, long)]
+    pub shared: bool,
 
     /// Replace baton by the command: one process fewer, but its end can't be told from a crash
     #[arg(long, conflicts_with_all = ["close", "until_closed", "report"])]
@@ -178,7 +183,7 @@ pub struct RunArgs {
     pub purpose: Option<String>,
 
     /// First run this shell command if the last holder did not end cleanly; if it fails, the job does not run
-    #[arg(long, value_name = "CMD")]
+    #[arg(long, value_name = "CMD", conflicts_with = "shared")]
     pub on_recovered: Option<OsString>,
 
     /// Write what happened to FILE, as JSON
@@ -200,7 +205,7 @@ pub struct RunArgs {
 
 const RUN_EXAMPLES: &str = "\
 The job inherits the lock: if baton itself is killed, the lock stays held until the job has ended too. It finds \
-BATON_LOCK, BATON_TOKEN (a fencing token: larger than that of every earlier holder) and BATON_OUTCOME (`fresh`, or \
+BATON_LOCK, BATON_TOKEN (a fencing token: larger than that of every earlier holder), BATON_SHARED=1 with --shared, and BATON_OUTCOME (`fresh`, or \
 `recovered` if the last holder died; then BATON_PREVIOUS is its record) in its environment.
 
 Several LOCKs are taken in an order of their own, the same for everybody, so that nobody waits for \
@@ -214,7 +219,8 @@ Examples:
   baton run --on-recovered 'git reset --hard' ./tree.lock -- ./update
   baton run --close web -- systemctl restart web
   baton run --exec worker -- ./worker          no process of baton beside it
-  baton run ./a.lock ./b.lock -- ./merge       hold both";
+  baton run ./a.lock ./b.lock -- ./merge       hold both
+  baton run -s ./tree.lock -- ./check          beside others who share it";
 
 /// `baton status`.
 #[derive(Debug, Group)]
@@ -392,6 +398,7 @@ mod tests {
             "-q -n -E 0 x -- a -n --",
             "--flock -w 1m30s --purpose p --close x -- b",
             "--exec x -- c",
+            "-s x -- c",
             "x ./y z -- d",
         ];
         for words in right.map(|words| format!("baton run {words}")) {
@@ -425,6 +432,7 @@ mod tests {
             "--exec --until-closed",
             "--exec --report r",
             "--close --until-closed",
+            "-s --on-recovered true",
         ] {
             let words = format!("baton run {words} x -- true");
             assert!(Args::try_parse_from(words.split(' ')).is_err(), "{words}");

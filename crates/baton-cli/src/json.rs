@@ -4,9 +4,12 @@
 //! JSON escapes them, and whoever shows them has to escape them again.
 
 use std::fmt::Write as _;
+use std::path::Path;
 use std::time::Duration;
 
-use baton_lock::{Address, Held, Lease, Naming, Observation, Outcome, Process, Record, clock, escape};
+use baton_lock::{
+    Address, Held, HeldShared, Lease, Naming, Observation, Outcome, Process, Record, clock, escape,
+};
 use serde_json::{Value, json};
 
 use crate::failure::Failure;
@@ -58,6 +61,8 @@ pub fn observation(seen: &Observation) -> Value {
         "record": seen.record.as_ref().map(record),
         "processes": processes,
         "queue": seen.queue.iter().map(record).collect::<Vec<_>>(),
+        "shared": seen.is_shared(),
+        "readers": seen.readers.iter().map(record).collect::<Vec<_>>(),
         "place": seen.place.map(|place| json!({ "number": place.number, "of": place.of })),
         "queueless": seen.queueless,
     });
@@ -89,19 +94,63 @@ pub fn record(record: &Record) -> Value {
     serde_json::from_str(&record.to_json()).unwrap_or_default()
 }
 
+/// What can be said of a lock that is held, and of how it was got.
+#[derive(Clone, Copy, Debug)]
+pub struct Got<'a> {
+    /// Its place.
+    pub path: &'a Path,
+    /// Which of its two files has that path, where there are files.
+    pub naming: Option<Naming>,
+    /// How it was got.
+    pub outcome: &'a Outcome,
+    /// The fencing token.
+    pub token: u64,
+    /// Why there is no record, if there is none.
+    pub recordless: Option<&'a str>,
+    /// Do others share it?
+    pub is_shared: bool,
+}
+
+impl<'a> From<&'a Held> for Got<'a> {
+    fn from(held: &'a Held) -> Self {
+        Self {
+            path: held.path(),
+            naming: held.naming(),
+            outcome: held.outcome(),
+            token: held.token(),
+            recordless: held.recordless(),
+            is_shared: false,
+        }
+    }
+}
+
+impl<'a> From<&'a HeldShared> for Got<'a> {
+    fn from(held: &'a HeldShared) -> Self {
+        Self {
+            path: held.path(),
+            naming: held.naming(),
+            outcome: held.outcome(),
+            token: held.token(),
+            recordless: held.recordless(),
+            is_shared: true,
+        }
+    }
+}
+
 /// A lock that is held, and how it was got.
-pub fn held(held: &Held) -> Value {
-    let previous = match held.outcome() {
+pub fn held(got: Got<'_>) -> Value {
+    let previous = match got.outcome {
         Outcome::Recovered(previous) => previous.as_deref().map(record),
         Outcome::Fresh => None,
     };
     json!({
-        "lock": held.path().to_string_lossy(),
-        "naming": held.naming().map(Naming::name),
-        "outcome": outcome(held.outcome()),
-        "token": held.token(),
+        "lock": got.path.to_string_lossy(),
+        "naming": got.naming.map(Naming::name),
+        "shared": got.is_shared,
+        "outcome": outcome(got.outcome),
+        "token": got.token,
         "previous": previous,
-        "recordless": held.recordless(),
+        "recordless": got.recordless,
     })
 }
 

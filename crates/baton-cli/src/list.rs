@@ -81,8 +81,15 @@ fn row(seen: &Observation) -> [String; COLUMNS] {
     ]
 }
 
-/// Whom the record names; else a process that has it.
+/// Who shares it; whom the record names; else a process that has it.
 fn holder(seen: &Observation) -> Option<String> {
+    if seen.is_shared() {
+        return Some(match seen.readers.as_slice() {
+            [] => "readers".to_owned(),
+            [one] => format!("1 reader: pid {}", one.pid),
+            [first, ..] => format!("{} readers: pid {}, …", seen.readers.len(), first.pid),
+        });
+    }
     let named = seen.record.as_ref().map(|record| {
         let user = record.baton.as_ref().and_then(|baton| baton.user.as_deref());
         let user = user.map(|user| format!(" ({})", escape::text(user))).unwrap_or_default();

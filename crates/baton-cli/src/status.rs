@@ -51,8 +51,11 @@ fn as_json(seen: &Observation) -> String {
 
 fn as_text(seen: &Observation) -> String {
     let mut text = format!("{}\n", seen.reason());
-    for process in &seen.processes {
+    for reader in &seen.readers {
         // Writing to a string can't fail.
+        let _ = writeln!(text, "  shares it: {}", reader.summary());
+    }
+    for process in &seen.processes {
         let _ = writeln!(text, "  has it: {}", process.summary());
     }
     for (place, waiter) in seen.queue.iter().enumerate() {

@@ -48,6 +48,8 @@ pub enum Phase {
     Inside = 2,
     /// It is about to release it, or to be killed by its own hand.
     Leaving = 3,
+    /// It has it along with others who share it.
+    Sharing = 4,
 }
 
 /// What the driver has done to a process.
@@ -65,8 +67,10 @@ pub enum Fate {
 /// The marks of one seat.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Marks {
-    /// Is it inside?
+    /// Is it inside, alone?
     pub is_inside: bool,
+    /// Is it inside, along with others?
+    pub is_sharing: bool,
     /// Does it wait?
     pub is_waiting: bool,
     /// What became of the one who sits there.
@@ -285,15 +289,16 @@ impl Marks {
     fn of([phase, fate, wrapper, _]: [u8; MARK]) -> Self {
         Self {
             is_inside: phase == Phase::Inside as u8,
+            is_sharing: phase == Phase::Sharing as u8,
             is_waiting: phase == Phase::Waiting as u8,
             fate: Fate::of(fate),
             wrapper: Fate::of(wrapper),
         }
     }
 
-    /// Is it inside, and nothing is known that will put it out?
+    /// Is it inside, alone or not, and nothing is known that will put it out?
     pub fn is_inside_alive(self) -> bool {
-        self.is_inside && self.fate == Fate::Alive
+        (self.is_inside || self.is_sharing) && self.fate == Fate::Alive
     }
 }
 

@@ -27,6 +27,18 @@ impl Bystander {
         Self::start(command)
     }
 
+    /// `flock -s FILE`, which shares the file with others who do so while its command runs.
+    ///
+    /// # Panics
+    ///
+    /// When the program can't be started or does not get its share at once.
+    #[track_caller]
+    pub fn sharing(path: &Path) -> Self {
+        let mut command = Command::new("flock");
+        command.arg("-ns").arg(path).args(["-c", "echo done; read -r _"]);
+        Self::start(command)
+    }
+
     /// A Python program that has the file or directory locked with `fcntl.flock`, as `filelock` does it.
     ///
     /// # Panics

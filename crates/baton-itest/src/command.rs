@@ -23,11 +23,12 @@ use std::time::Instant;
 pub const OBEDIENT: [&str; 3] = ["sh", "-c", "echo in; read -r code; exit ${code:-0}"];
 
 /// What the environment of whoever runs the tests may have, and `baton` takes notice of.
-const TAKEN_NOTICE_OF: [&str; 13] = [
+const TAKEN_NOTICE_OF: [&str; 14] = [
     "BATON_LOCK",
     "BATON_LOCKS",
     "BATON_TOKEN",
     "BATON_OUTCOME",
+    "BATON_SHARED",
     "BATON_PREVIOUS",
     "BATON_DIR",
     "BATON_STORE",

@@ -4,7 +4,7 @@
 //! its harness: it dies with it, blocked in a lock or not. One that is a wrapper's job lives on if that is killed, which is what
 //! it is for, but stays inside for a limited time whatever happens.
 
-use crate::board::{Board, Fate, Own, Phase, SEAT, Shared};
+use crate::board::{Board, Fate, Marks, Own, Phase, SEAT, Shared};
 use rustix::process::Signal;
 use std::collections::BTreeMap;
 use std::io::{self, ErrorKind};
@@ -85,13 +85,38 @@ impl Line {
     ///
     /// As [`Line::is_on`].
     pub fn enter(&self) -> io::Result<()> {
-        self.board.set_phase(self.seat, Phase::Inside)?;
+        self.enter_as(Phase::Inside)
+    }
+
+    /// Says that the lock is held along with others who share it, and looks whether anybody is inside who does not.
+    ///
+    /// # Errors
+    ///
+    /// As [`Line::is_on`].
+    pub fn enter_beside(&self) -> io::Result<()> {
+        self.enter_as(Phase::Sharing)
+    }
+
+    /// Says that the lock, held by this one alone, is about to be shared.
+    ///
+    /// # Errors
+    ///
+    /// As [`Line::is_on`].
+    pub fn share(&self) -> io::Result<()> {
+        self.board.set_phase(self.seat, Phase::Sharing)
+    }
+
+    fn enter_as(&self, phase: Phase) -> io::Result<()> {
+        self.board.set_phase(self.seat, phase)?;
         // The marks are read after that one is written, whatever the processor would like.
         fence(Ordering::SeqCst);
         let marks = self.board.marks()?;
         self.count(Own::Acquisitions)?;
+        // Those who share it are in nobody's way who does so too.
+        let is_in_the_way =
+            |marks: Marks| marks.is_inside_alive() && !(marks.is_sharing && phase == Phase::Sharing);
         let others: Vec<_> =
-            (0..marks.len()).filter(|&seat| seat != self.seat && marks[seat].is_inside_alive()).collect();
+            (0..marks.len()).filter(|&seat| seat != self.seat && is_in_the_way(marks[seat])).collect();
         if !others.is_empty() {
             self.complain(Own::Overlaps, &format!("seat {} came in while {others:?} was inside", self.seat))?;
         }

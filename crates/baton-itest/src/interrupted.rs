@@ -130,8 +130,8 @@ fn with_words_of(mut tracer: Command, command: &Command) -> Command {
 }
 
 /// Where the files of the lock `a.lock` are.
-fn places(directory: &Path) -> [PathBuf; 2] {
-    [directory.to_owned(), directory.join("a.lock.queue")]
+fn places(directory: &Path) -> [PathBuf; 3] {
+    [directory.to_owned(), directory.join("a.lock.queue"), directory.join("a.lock.readers")]
 }
 
 fn calls(notes: &str, directory: &Path) -> Vec<Call> {

@@ -296,6 +296,22 @@ mod tests {
     }
 
     #[test]
+    fn those_who_share_are_no_overlap_to_each_other_and_one_to_a_writer() {
+        let (mut oracle, [(seat, a), (_, b)]) = two();
+        a.enter_beside().expect("in");
+        b.enter_beside().expect("in");
+        assert_eq!((overlaps(&mut oracle), oracle.inside().expect("a board").len()), (0, 2));
+        b.enter().expect("in");
+        assert_eq!(overlaps(&mut oracle), 1);
+        a.leave().expect("out");
+        a.enter_beside().expect("in");
+        assert_eq!(overlaps(&mut oracle), 2);
+        oracle.doom(seat).expect("a board");
+        b.enter().expect("in");
+        assert_eq!(overlaps(&mut oracle), 2);
+    }
+
+    #[test]
     fn one_that_is_about_to_be_killed_inside_is_not_an_overlap_for_the_next() {
         let (mut oracle, [(seat, a), (_, b)]) = two();
         a.enter().expect("in");

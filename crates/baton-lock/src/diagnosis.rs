@@ -105,6 +105,9 @@ pub struct Observation {
     /// Those who wait for it, in the order in which they get it, as their tickets name them; `started` is since when. Empty where the
     /// lock was not observed. Clients of `flock`, and waiters who could get no ticket, are not among them.
     pub queue: Vec<Record>,
+    /// Those who share the lock, as they are listed, where it is held by such; each with the token that all of them have. Whoever could not
+    /// be put into the list is not among them.
+    pub readers: Vec<Record>,
     /// The place in the queue of the one that has asked; `None` if it does not wait.
     pub place: Option<Place>,
     /// Why the one that has asked has no place in the queue, if it waits without one: it comes in between.
@@ -167,6 +170,7 @@ impl Observation {
             record,
             processes: Vec::new(),
             queue: Vec::new(),
+            readers: Vec::new(),
             place: None,
             queueless: None,
             address: Some(address),
@@ -195,6 +199,7 @@ impl Observation {
                 "{lock} has an empty or cut-off record that somebody may be writing; it counts as left over in {}",
                 clock::spell(*ages_out_in)
             ),
+            State::Held if self.is_shared() => format!("{lock} is shared by {}", self.readers_in_words()),
             State::Held | State::Ancestor(AncestorState::Alive) => format!("{lock} is held by {}", by()),
             State::Acquiring => format!("{lock} is being acquired by {}", by()),
             State::ForeignFlock => format!("{lock} is locked with flock by {}", by()),
@@ -230,8 +235,9 @@ impl Observation {
             State::Incomplete { .. } => format!("wait: {} returns once it can be had", command("wait")),
             State::Held => match self.record.as_ref().and_then(Record::token) {
                 Some(token) => format!(
-                    "wait for it with {}, or end its holder with `{} --token {token}`",
+                    "wait for it with {}, or end {} with `{} --token {token}`",
                     command("wait"),
+                    if self.is_shared() { "all of them" } else { "its holder" },
                     self.command("break")
                 ),
                 None => format!("wait for it with {}, or ask whom it names to end", command("wait")),
@@ -266,6 +272,30 @@ impl Observation {
                     .to_owned()
             }
         }
+    }
+
+    /// Is it held by such as share it?
+    pub fn is_shared(&self) -> bool {
+        self.state == State::Held && self.record.as_ref().is_some_and(Record::is_shared)
+    }
+
+    /// Who shares it: all in one line, or the first ones and how many more.
+    fn readers_in_words(&self) -> String {
+        const NAMED: usize = 3;
+        let Some((first, others)) = self.readers.split_first() else {
+            return self.record.as_ref().map_or_else(String::new, |record| {
+                format!("readers that are not listed; the first of them was {}", describe(record))
+            });
+        };
+        if others.is_empty() {
+            return describe(first);
+        }
+        let named: Vec<String> = self.readers.iter().take(NAMED).map(describe).collect();
+        let more = match self.readers.len().saturating_sub(NAMED) {
+            0 => String::new(),
+            more => format!("; and {more} more"),
+        };
+        format!("{} readers: {}{more}", self.readers.len(), named.join("; "))
     }
 
     /// The place in the queue of the one that has asked, as a sentence goes on with it; empty if it does not wait.
@@ -335,7 +365,9 @@ fn describe(record: &Record) -> String {
         (None, Some(host)) => format!(" (on {})", escape::text(host)),
         (None, None) => String::new(),
     };
-    let mut line = format!("pid {}{place}", record.pid);
+    // That of a group has the pid of none of its members.
+    let pid = baton.and_then(|baton| baton.first).unwrap_or(record.pid);
+    let mut line = format!("pid {pid}{place}");
     // Writing to a string can't fail.
     if let Some(started) = record.started() {
         let _ = write!(line, " since {} ({})", clock::format(started), clock::spell(clock::since(started)));
@@ -377,7 +409,7 @@ mod tests {
             _ => None,
         };
         let path = PathBuf::from("/run/a.lock");
-        let (processes, queue) = (Vec::new(), Vec::new());
+        let (processes, queue, readers) = (Vec::new(), Vec::new(), Vec::new());
         Observation {
             path,
             naming: Naming::Record,
@@ -385,6 +417,7 @@ mod tests {
             record,
             processes,
             queue,
+            readers,
             place: None,
             queueless: None,
             address: None,

@@ -33,8 +33,8 @@ mod sys;
 pub use diagnosis::{Address, AncestorState, Lease, Observation, Place, State};
 pub use error::{Error, ErrorKind};
 pub use lock::{
-    Attempt, Broken, Cancel, Ending, Held, Identity, Integrity, Kept, Lock, Malformed, Naming, Options,
-    Outcome, Pruned, Pruning,
+    Attempt, Broken, Cancel, Ending, Held, HeldShared, Identity, Integrity, Kept, Lock, Malformed, Naming,
+    NotDowngraded, Options, Outcome, Pruned, Pruning,
 };
 pub use processes::Process;
 pub use record::{Details, Record};

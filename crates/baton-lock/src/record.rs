@@ -27,6 +27,9 @@ pub(crate) const MAX_COMMAND: usize = 4 * 1024;
 /// The longest purpose that a record carries, in bytes, after redaction.
 pub(crate) const MAX_PURPOSE: usize = 1024;
 
+/// The first process of a pid namespace, which ends last.
+const FIRST_PROCESS: u32 = 1;
+
 /// How many bytes one byte of a text takes in JSON at most: a control character.
 const ESCAPED: usize = 6;
 
@@ -58,6 +61,7 @@ pub struct Record {
 /// The `baton` object of a record.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
+#[expect(clippy::struct_excessive_bools, reason = "each is one mark of the record on disk")]
 pub struct Details {
     /// The version of this object; a newer one is still Baton's.
     pub version: u64,
@@ -83,6 +87,13 @@ pub struct Details {
     /// Whoever wrote this took over from a holder that left no readable record, and gave up before holding: it stands for
     /// that one, and names nobody.
     pub stands_for_unknown: bool,
+    /// Its holder is one of several who share the lock. In the one record that these have together, which names none of them,
+    /// `pid` is 1; in that of one of them it is its own.
+    pub shared: bool,
+    /// In the record that those who share a lock have together: the pid of the first of them.
+    pub first: Option<u32>,
+    /// In the same: the record of a holder that died before them, and after whom nobody has put things right yet.
+    pub unrepaired: Option<Box<Record>>,
 }
 
 /// Members that later versions of the ancestor may write, to be honoured when present.
@@ -152,6 +163,51 @@ impl Record {
         self.baton.as_ref().is_some_and(|baton| baton.released)
     }
 
+    /// Is it of one, or all, of those who share the lock?
+    pub fn is_shared(&self) -> bool {
+        self.baton.as_ref().is_some_and(|baton| baton.shared)
+    }
+
+    /// The record of a holder that died before those who share the lock, and after whom nobody has put things right yet.
+    pub(crate) fn unrepaired(&self) -> Option<&Self> {
+        self.baton.as_ref()?.unrepaired.as_deref()
+    }
+
+    /// Does an unlocked record like this one tell of nobody's death? One that was marked as released; or one of readers, who
+    /// leave nothing half done.
+    pub(crate) fn tells_of_nobody(&self) -> bool {
+        self.is_released() || (self.is_shared() && self.unrepaired().is_none())
+    }
+
+    /// The same, for one of those who share the lock, or want to.
+    pub(crate) fn shared(mut self) -> Self {
+        if let Some(baton) = &mut self.baton {
+            baton.shared = true;
+        }
+        self
+    }
+
+    /// The record that all have together who share the lock, made of that of the first of them.
+    ///
+    /// Its pid is 1: the ancestor's clients take a record for left over when the process that it names is gone, and the first one may
+    /// go before the others. That of pid 1 never is, and has started before.
+    pub(crate) fn of_group(&self, unrepaired: Option<&Self>) -> Self {
+        let mut group = Self { pid: FIRST_PROCESS, ..self.clone() };
+        if let Some(baton) = &mut group.baton {
+            baton.shared = true;
+            baton.first = Some(self.pid);
+            baton.unrepaired = unrepaired.cloned().map(Box::new);
+        }
+        group.fit();
+        if group.to_json().len() > MAX_WRITTEN
+            && let Some(baton) = &mut group.baton
+        {
+            // No record of ours is so long: what can't be carried is not to be forgotten either.
+            baton.unrepaired = Some(Box::new(self.standing_for_unknown()));
+        }
+        group
+    }
+
     /// The same, marked as cleanly released: it only keeps the token.
     pub(crate) fn released(&self) -> Self {
         let mut released = self.clone();
@@ -163,7 +219,7 @@ impl Record {
 
     /// Shortens command and purpose until the JSON is within [`MAX_WRITTEN`]: a control character takes six bytes there.
     pub(crate) fn fit(&mut self) {
-        if self.texts() * ESCAPED + REST <= MAX_WRITTEN {
+        if self.unrepaired().is_none() && self.texts() * ESCAPED + REST <= MAX_WRITTEN {
             return;
         }
         // Ends because both halve each time, and the rest of a record is far below the limit.
@@ -171,9 +227,17 @@ impl Record {
             if self.to_json().len() <= MAX_WRITTEN {
                 return;
             }
-            self.command = self.command.take().map(|text| limited(&text, MAX_COMMAND / divisor));
-            if let Some(baton) = &mut self.baton {
-                baton.purpose = baton.purpose.take().map(|text| limited(&text, MAX_PURPOSE / divisor));
+            self.shorten(divisor);
+        }
+    }
+
+    /// With that of a dead holder, if it carries one.
+    fn shorten(&mut self, divisor: usize) {
+        self.command = self.command.take().map(|text| limited(&text, MAX_COMMAND / divisor));
+        if let Some(baton) = &mut self.baton {
+            baton.purpose = baton.purpose.take().map(|text| limited(&text, MAX_PURPOSE / divisor));
+            if let Some(unrepaired) = &mut baton.unrepaired {
+                unrepaired.shorten(divisor);
             }
         }
     }
@@ -190,10 +254,18 @@ impl Record {
 
     /// The record as JSON, in the shape in which it is on disk.
     pub fn to_json(&self) -> String {
-        let written = Written {
+        // Only maps with keys that are not strings and failing writers can make this fail; there are none here.
+        serde_json::to_string_pretty(&self.written()).unwrap_or_default()
+    }
+
+    fn written(&self) -> Written<'_> {
+        Written {
             pid: self.pid,
             started_at: self.started_at.as_deref(),
             command: self.command.as_deref(),
+            host_identity: self.ancestor.host.as_deref(),
+            pid_namespace_identity: self.ancestor.pid_namespace.as_deref(),
+            process_start_identity: self.ancestor.process_start.as_deref(),
             baton: self.baton.as_ref().map(|baton| WrittenDetails {
                 version: baton.version,
                 token: baton.token,
@@ -206,10 +278,11 @@ impl Record {
                 exec: baton.exec.then_some(true),
                 released: baton.released.then_some(true),
                 stands_for_unknown: baton.stands_for_unknown.then_some(true),
+                shared: baton.shared.then_some(true),
+                first: baton.first,
+                unrepaired: baton.unrepaired.as_ref().map(|record| Box::new(record.written())),
             }),
-        };
-        // Only maps with keys that are not strings and failing writers can make this fail; there are none here.
-        serde_json::to_string_pretty(&written).unwrap_or_default()
+        }
     }
 }
 
@@ -219,6 +292,12 @@ struct Written<'a> {
     pid: u32,
     started_at: Option<&'a str>,
     command: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    host_identity: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pid_namespace_identity: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    process_start_identity: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     baton: Option<WrittenDetails<'a>>,
 }
@@ -242,6 +321,12 @@ struct WrittenDetails<'a> {
     released: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     stands_for_unknown: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    shared: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    first: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unrepaired: Option<Box<Written<'a>>>,
 }
 
 /// Redacts and limits a text that goes into a record.
@@ -349,7 +434,22 @@ fn details(value: &mut Value) -> Option<Details> {
         exec: is_set(members, "exec"),
         released: is_set(members, "released"),
         stands_for_unknown: is_set(members, "standsForUnknown"),
+        shared: is_set(members, "shared"),
+        first: members.get("first").and_then(process_id),
+        unrepaired: members.remove("unrepaired").and_then(unrepaired).map(Box::new),
     })
+}
+
+/// The record of a dead holder in another one. It carries none itself, so that records don't grow from one to the next.
+fn unrepaired(value: Value) -> Option<Record> {
+    let Value::Object(mut members) = value else { return None };
+    if let Some(Value::Object(baton)) = members.get_mut("baton") {
+        baton.remove("unrepaired");
+    }
+    match meaning(members) {
+        Content::Baton(record) | Content::Ancestor(record) => Some(record),
+        Content::Incomplete | Content::Foreign => None,
+    }
 }
 
 #[cfg(test)]
@@ -376,6 +476,32 @@ mod tests {
     #[test]
     fn record_survives_writing_and_reading() {
         assert_eq!(classify(ours().to_json().as_bytes()), Content::Baton(ours()));
+    }
+
+    #[test]
+    fn record_of_a_group_carries_that_of_a_dead_holder_once_and_names_no_process_that_can_end() {
+        let mut ancestors = Record { pid: 77, baton: None, ..ours() };
+        ancestors.ancestor.host = Some("h".into());
+        for dead in [ours(), ancestors] {
+            let group = ours().of_group(Some(&dead));
+            assert_eq!((group.pid, group.token()), (1, ours().token()));
+            assert_eq!(group.baton.as_ref().and_then(|baton| baton.first), Some(4127));
+            assert_eq!(classify(group.to_json().as_bytes()), Content::Baton(group.clone()));
+            assert_eq!(group.unrepaired(), Some(&dead));
+            assert!(!group.tells_of_nobody() && ours().of_group(None).tells_of_nobody());
+            let twice = ours().of_group(Some(&group));
+            let Content::Baton(read) = classify(twice.to_json().as_bytes()) else {
+                panic!("not taken for Baton's")
+            };
+            assert_eq!(read.unrepaired().and_then(Record::unrepaired), None);
+        }
+    }
+
+    #[test]
+    fn record_of_a_group_is_within_the_limit_whatever_it_carries() {
+        let long = Record { command: Some("\u{1}".repeat(MAX_READ)), ..ours() };
+        let group = long.of_group(Some(&long));
+        assert!(group.to_json().len() <= MAX_WRITTEN, "{}", group.to_json().len());
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use crate::check::{Extent, Report, check};
 use crate::model::property;
 use crate::queue;
+use crate::readers;
 use crate::variant::{Cleanup, Clock, Deletes, Mutation, Naming, Setting};
 
 /// What a check has to come to.
@@ -16,11 +17,12 @@ pub enum Expected {
     Breaks { property: &'static str, steps: usize },
 }
 
-/// Which of the two models.
+/// Which of the models.
 #[derive(Clone, Copy, Debug)]
 pub enum Subject {
     Lock(Setting),
     Queue(queue::variant::Setting),
+    Readers(readers::variant::Setting),
 }
 
 /// One check.
@@ -42,6 +44,7 @@ impl Case {
         match self.subject {
             Subject::Lock(setting) => check(setting, self.extent(), 1),
             Subject::Queue(setting) => check(setting, self.extent(), 1),
+            Subject::Readers(setting) => check(setting, self.extent(), 1),
         }
     }
 
@@ -56,7 +59,7 @@ impl Case {
 
 /// Everything that is checked.
 pub fn cases() -> impl Iterator<Item = &'static Case> {
-    CASES.iter().chain(queue::cases::CASES)
+    CASES.iter().chain(queue::cases::CASES).chain(readers::cases::CASES)
 }
 
 /// Finds a check by its name.

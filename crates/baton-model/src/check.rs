@@ -1,4 +1,4 @@
-//! Checking one setting of either model, and what comes of it.
+//! Checking one setting of any model, and what comes of it.
 
 use std::hash::Hash;
 

@@ -14,7 +14,8 @@
 //! | [`probe`] | whether a free lock can be had |
 //! | [`model`] | who may do what, and the properties |
 //! | [`queue`] | who waits, and in what order: a model of its own |
-//! | [`check`] | checking either |
+//! | [`readers`] | those who share it: another model of its own |
+//! | [`check`] | checking any |
 //! | [`catalogue`] | what is checked, and what comes out |
 //! | [`trace`] | a counterexample to be read |
 
@@ -37,6 +38,7 @@ pub mod model;
 pub mod normal_form;
 pub mod probe;
 pub mod queue;
+pub mod readers;
 pub mod state;
 pub mod trace;
 pub mod variant;

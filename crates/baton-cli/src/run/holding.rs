@@ -9,12 +9,13 @@ use std::io;
 use std::os::unix::process::CommandExt as _;
 use std::process::Command;
 
-use baton_lock::{Held, Integrity, Outcome, escape};
+use baton_lock::{Integrity, Outcome, escape};
 use nix::sys::signal::Signal;
 use rustix::io::Errno;
 use rustix::process::Pid;
 
 use super::closing::Closing;
+use super::hold::Hold;
 use super::job::{self, Ended};
 use super::report::{Became, Story};
 use super::several::Holds;
@@ -23,6 +24,7 @@ use super::spawn::spawn;
 use super::stopping::Stopper;
 use crate::args::RunArgs;
 use crate::failure::Failure;
+use crate::json::Got;
 use crate::notice::{self, Notices};
 use crate::{exit, json};
 
@@ -30,14 +32,14 @@ use crate::{exit, json};
 pub(super) fn run(holds: Holds, args: &RunArgs, story: &mut Story) -> Result<u8, Failure> {
     let notices = Notices::unless(args.waiting.quiet);
     story.held(&holds);
-    holds.held.iter().for_each(|held| tell(held, notices));
+    holds.held.iter().for_each(|held| tell(held.got(), notices));
     let caught = match Caught::now() {
         Ok(caught) => caught,
         Err(error) => return Err(undone(holds, trouble("catch signals", &error))),
     };
     // Nothing was started yet: what would have ended us does.
     if let Ok(Some(signal)) = caught.ending() {
-        holds.each(Held::undo);
+        holds.each(Hold::undo);
         story.became = Became::Interrupted;
         return Ok(interrupted(signal, notices));
     }
@@ -63,9 +65,10 @@ pub(super) fn interrupted(signal: Signal, notices: Notices) -> u8 {
 }
 
 /// Says from whom the lock was recovered, and what it lacks.
-pub(crate) fn tell(held: &Held, notices: Notices) {
-    let lock = escape::path(held.path());
-    match held.outcome() {
+pub(crate) fn tell<'a>(got: impl Into<Got<'a>>, notices: Notices) {
+    let got = got.into();
+    let lock = escape::path(got.path);
+    match got.outcome {
         Outcome::Fresh => {}
         Outcome::Recovered(Some(previous)) => notices.say(
             &format!("recovered {lock}: its last holder did not end cleanly: {}", previous.summary()),
@@ -75,7 +78,7 @@ pub(crate) fn tell(held: &Held, notices: Notices) {
             notices.say(&format!("recovered {lock}: its last holder left no readable record"), None);
         }
     }
-    if let Some(reason) = held.recordless() {
+    if let Some(reason) = got.recordless {
         notices.say(
             &format!("{lock} is held without a record ({reason}): nobody can be told who holds it, or that a holder died"),
             None,
@@ -87,7 +90,7 @@ pub(crate) fn tell(held: &Held, notices: Notices) {
 fn clean_up(holds: &Holds, cleanup: &OsStr, args: &RunArgs, caught: &Caught) -> io::Result<Ended> {
     let mut command = Command::new("/bin/sh");
     command.arg("-c").arg(cleanup);
-    let mut stopper = Stopper::of(&holds.held);
+    let mut stopper = Stopper::of(holds.held.iter().filter_map(Hold::alone));
     let job = start(&mut command, holds, args)?;
     job::conduct(job, caught, stopper.as_mut())
 }
@@ -117,14 +120,14 @@ fn recovery_failed(holds: Holds, ended: io::Result<Ended>, story: &mut Story) ->
 /// Starts a command that knows about the lock and inherits it, unless it must not.
 fn start(command: &mut Command, holds: &Holds, args: &RunArgs) -> io::Result<Pid> {
     introduce_all(command, holds);
-    if holds.held.iter().any(|held| held.lost().is_some()) {
+    if holds.held.iter().filter_map(Hold::alone).any(|held| held.lost().is_some()) {
         // It has no part in the hold: it must not go on when nobody is left who keeps that.
         baton_lock::start::killed_with_this_process(command);
         baton_lock::start::with_no_signal_blocked(command);
         return Ok(Pid::from_child(&command.spawn()?));
     }
     let inherited =
-        if args.close { Vec::new() } else { holds.held.iter().flat_map(Held::descriptors).collect() };
+        if args.close { Vec::new() } else { holds.held.iter().flat_map(Hold::descriptors).collect() };
     match spawn(command, &inherited) {
         // A script without a `#!` line is the shell's, as when a shell starts it; the standard library does that.
         Err(error) if Errno::from_io_error(&error) == Some(Errno::NOEXEC) => {}
@@ -140,9 +143,9 @@ fn start(command: &mut Command, holds: &Holds, args: &RunArgs) -> io::Result<Pid
 
 /// Tells the command about the locks: about one of them as if it were the only one, and about all of them, if there are more.
 fn introduce_all(command: &mut Command, holds: &Holds) {
-    introduce(command, holds.first());
+    introduce(command, holds.first().got());
     if holds.held.len() > 1 {
-        let all: Vec<_> = holds.held.iter().map(json::held).collect();
+        let all: Vec<_> = holds.held.iter().map(|held| json::held(held.got())).collect();
         command.env("BATON_LOCKS", serde_json::Value::from(all).to_string());
     } else {
         command.env_remove("BATON_LOCKS");
@@ -150,11 +153,17 @@ fn introduce_all(command: &mut Command, holds: &Holds) {
 }
 
 /// Tells the command about the lock by its environment.
-pub(crate) fn introduce(command: &mut Command, held: &Held) {
-    command.env("BATON_LOCK", held.path());
-    command.env("BATON_TOKEN", held.token().to_string());
-    command.env("BATON_OUTCOME", json::outcome(held.outcome()));
-    match held.outcome() {
+pub(crate) fn introduce<'a>(command: &mut Command, got: impl Into<Got<'a>>) {
+    let got = got.into();
+    command.env("BATON_LOCK", got.path);
+    command.env("BATON_TOKEN", got.token.to_string());
+    command.env("BATON_OUTCOME", json::outcome(got.outcome));
+    if got.is_shared {
+        command.env("BATON_SHARED", "1");
+    } else {
+        command.env_remove("BATON_SHARED");
+    }
+    match got.outcome {
         Outcome::Recovered(Some(previous)) => command.env("BATON_PREVIOUS", previous.to_json()),
         // An outer lock's must not be taken for this one's.
         Outcome::Recovered(None) | Outcome::Fresh => command.env_remove("BATON_PREVIOUS"),
@@ -182,7 +191,7 @@ fn run_job(holds: Holds, args: &RunArgs, caught: Caught, story: &mut Story) -> R
         Ok(closing) => closing,
         Err(error) => return Err(undone(holds, trouble("make a pipe", &error))),
     };
-    let mut stopper = Stopper::of(&holds.held);
+    let mut stopper = Stopper::of(holds.held.iter().filter_map(Hold::alone));
     let job = match start(&mut job_command(args), &holds, args) {
         Ok(job) => job,
         Err(error) => {
@@ -220,21 +229,23 @@ fn finish(holds: Holds, ended: Ended, is_stopped: bool, story: &mut Story) -> u8
     let is_lost = |integrity: &Integrity| matches!(integrity, Integrity::Lost(_));
     let is_any_lost = integrities.iter().any(is_lost);
     story.integrity = integrities.into_iter().max_by_key(badness);
+    // Of what a reader was doing nobody is told.
+    let next = if holds.first().is_shared() { "" } else { "; the next runner is told *recovered*" };
     match ended {
         // In the middle of its work, whatever it has made of that.
         _ if is_stopped => {
-            holds.each(Held::abandon);
+            holds.each(Hold::abandon);
             return exit::LOST;
         }
         Ended::Code(_) => holds.each(|held| {
             if let Err(error) = held.release() {
                 let failure = Failure::from(error);
-                notice::warning(&format!("{}; the next runner is told *recovered*", failure.message));
+                notice::warning(&format!("{}{next}", failure.message));
             }
         }),
         Ended::Signal(_) => {
-            holds.each(Held::abandon);
-            notice::warning(&format!("the job {}; the next runner is told *recovered*", how(ended)));
+            holds.each(Hold::abandon);
+            notice::warning(&format!("the job {}{next}", how(ended)));
         }
     }
     if is_any_lost && ended == Ended::Code(0) { exit::LOST } else { code_of(ended) }
@@ -248,8 +259,8 @@ fn badness(integrity: &Integrity) -> u8 {
     }
 }
 
-fn tell_integrity(held: &Held, integrity: &Integrity) {
-    let lock = escape::path(held.path());
+fn tell_integrity(held: &Hold, integrity: &Integrity) {
+    let lock = escape::path(held.got().path);
     match integrity {
         Integrity::Intact => {}
         Integrity::Damaged(what) => {
@@ -282,7 +293,7 @@ pub(crate) fn how(ended: Ended) -> String {
 
 /// Ends holds under which nothing was run.
 fn undone(holds: Holds, failure: Failure) -> Failure {
-    holds.each(Held::undo);
+    holds.each(Hold::undo);
     failure
 }
 

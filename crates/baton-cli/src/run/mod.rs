@@ -7,10 +7,12 @@
 //! | `signals`, `job` | the job while it runs |
 //! | `holding` | what is done under the lock, in its order, and how the hold ends |
 //! | `stopping` | what becomes of a job whose lock is lost |
+//! | `hold` | what is held: the lock alone, or shared |
 //! | `closing` | waiting for what the job left behind |
 //! | `report` | what happened, for programs |
 
 mod closing;
+mod hold;
 pub(crate) mod holding;
 pub(crate) mod job;
 mod report;
@@ -31,7 +33,7 @@ use crate::failure::Failure;
 use crate::notice::Notices;
 use crate::{exit, lock_argument, notice};
 use report::{Became, Report, Story};
-use several::Several;
+use several::{Claim, Several};
 use waiting::{Answer, Limit, Look};
 
 /// Runs the command; gives back the exit code.
@@ -86,7 +88,8 @@ fn perform(args: &RunArgs, store: &dyn Store, story: &mut Story) -> Result<u8, F
     let notices = Notices::unless(args.waiting.quiet);
     let look = if args.report.is_some() { Look::Everybody } else { Look::Holder };
     let started = Instant::now();
-    let answer = several::acquire(locks, Limit::of(&args.waiting), notices, look)?;
+    let claim = if args.shared { Claim::Shared } else { Claim::Alone };
+    let answer = several::acquire(locks, claim, Limit::of(&args.waiting), notices, look)?;
     story.waited = started.elapsed();
     let busy_code = args.waiting.busy_code.unwrap_or(exit::BUSY);
     let mut busy = |became, seen: &Observation| {

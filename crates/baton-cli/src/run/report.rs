@@ -115,9 +115,9 @@ impl Story {
 
     /// Notes how they were got.
     pub(super) fn held(&mut self, holds: &Holds) {
-        self.lock.extend(members(json::held(holds.first())));
+        self.lock.extend(members(json::held(holds.first().got())));
         if holds.held.len() > 1 {
-            self.lock.insert("locks".into(), holds.held.iter().map(json::held).collect());
+            self.lock.insert("locks".into(), holds.held.iter().map(|held| json::held(held.got())).collect());
         }
     }
 

@@ -8,21 +8,29 @@
 use std::path::Path;
 
 use baton_lock::store::StoredLock;
-use baton_lock::{Cancel, Held, Identity, Outcome, escape};
+use baton_lock::{Cancel, Identity, Outcome, escape};
 use nix::sys::signal::Signal;
 
+use super::hold::Hold;
 use super::signals::Caught;
 use super::waiting::{self, Answer, Limit, Look};
 use crate::exit;
 use crate::failure::Failure;
 use crate::notice::Notices;
 
+/// How all of them are asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Claim {
+    Alone,
+    Shared,
+}
+
 /// What came of asking for all of them.
 #[derive(Debug)]
 pub(super) enum Several {
     Held(Holds),
     /// One of them could not be had, and none is held.
-    Not(Answer),
+    Not(Answer<Hold>),
     /// A signal came while some were held; none is any more.
     Interrupted(Signal),
 }
@@ -31,18 +39,18 @@ pub(super) enum Several {
 #[derive(Debug)]
 pub(super) struct Holds {
     pub(super) locks: Vec<Box<dyn StoredLock>>,
-    pub(super) held: Vec<Held>,
+    pub(super) held: Vec<Hold>,
 }
 
 impl Holds {
     /// The one that the job is told of first: one that was recovered, if one was, for then there is something to be put right.
-    pub(super) fn first(&self) -> &Held {
+    pub(super) fn first(&self) -> &Hold {
         let recovered = self.held.iter().find(|held| *held.outcome() != Outcome::Fresh);
         recovered.unwrap_or(&self.held[0])
     }
 
     /// Ends all of the holds in the same way.
-    pub(super) fn each(self, end: impl FnMut(Held)) {
+    pub(super) fn each(self, end: impl FnMut(Hold)) {
         self.held.into_iter().for_each(end);
     }
 }
@@ -50,19 +58,20 @@ impl Holds {
 /// Acquires all of them within the limit, which is one for all.
 pub(super) fn acquire(
     locks: Vec<Box<dyn StoredLock>>,
+    claim: Claim,
     limit: Limit,
     notices: Notices,
     look: Look,
 ) -> Result<Several, Failure> {
     let order = order(&locks)?;
-    let mut held: Vec<(usize, Held)> = Vec::new();
+    let mut held: Vec<(usize, Hold)> = Vec::new();
     let mut caught = None;
     for index in order {
         if !held.is_empty() && caught.is_none() {
             caught = Some(catch()?);
         }
         let cancel = caught.as_ref().map(|(_, cancel)| cancel);
-        match waiting::acquire_unless(&*locks[index], limit, notices, look, cancel) {
+        match acquire_one(&*locks[index], claim, (limit, look), notices, cancel) {
             Ok(Answer::Held(one)) => held.push((index, one)),
             other => {
                 held.into_iter().rev().for_each(|(_, held)| held.undo());
@@ -76,6 +85,23 @@ pub(super) fn acquire(
     }
     held.sort_by_key(|(index, _)| *index);
     Ok(Several::Held(Holds { locks, held: held.into_iter().map(|(_, held)| held).collect() }))
+}
+
+fn acquire_one(
+    lock: &dyn StoredLock,
+    claim: Claim,
+    (limit, look): (Limit, Look),
+    notices: Notices,
+    cancel: Option<&Cancel>,
+) -> Result<Answer<Hold>, Failure> {
+    match claim {
+        Claim::Alone => {
+            waiting::acquire_unless(lock, limit, notices, look, cancel).map(|answer| answer.map(Hold::Alone))
+        }
+        Claim::Shared => {
+            waiting::share_unless(lock, limit, notices, look, cancel).map(|answer| answer.map(Hold::Shared))
+        }
+    }
 }
 
 /// Signals that would end this process, and what ends a wait when one comes.

@@ -45,7 +45,7 @@ const AFTER_KILL: Duration = Duration::from_secs(10);
 /// Who stops a job when a lock of it is lost.
 #[derive(Debug)]
 pub(crate) struct Stopper<'h> {
-    held: &'h [Held],
+    held: Vec<&'h Held>,
     state: State,
 }
 
@@ -60,8 +60,9 @@ enum State {
 
 impl<'h> Stopper<'h> {
     /// One for these holds; `None` if none of them can be lost while its job runs.
-    pub(crate) fn of(held: &'h [Held]) -> Option<Self> {
-        held.iter().any(|held| held.lost().is_some()).then(|| {
+    pub(crate) fn of(held: impl Iterator<Item = &'h Held>) -> Option<Self> {
+        let held: Vec<_> = held.filter(|held| held.lost().is_some()).collect();
+        (!held.is_empty()).then(|| {
             adopt();
             Self { held, state: State::Whole }
         })
@@ -92,12 +93,12 @@ impl<'h> Stopper<'h> {
     }
 
     fn lost(&self) -> Option<(&'h Held, String)> {
-        self.held.iter().find_map(|held| Some((held, loss(held)?)))
+        self.held.iter().find_map(|&held| Some((held, loss(held)?)))
     }
 
     /// Sleeps until a signal arrives, a lock is lost, or there is something to do.
     pub(crate) fn wait(&self, caught: &Caught) -> io::Result<()> {
-        let lost: Vec<_> = self.held.iter().filter_map(Held::lost).collect();
+        let lost: Vec<_> = self.held.iter().filter_map(|held| held.lost()).collect();
         let mut watched = vec![PollFd::new(caught, PollFlags::IN)];
         let until = match self.state {
             // What is lost stays readable; it was seen.

@@ -6,8 +6,8 @@ use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use baton_lock::store::StoredLock;
-use baton_lock::{Attempt, Cancel, Held, Observation, clock};
+use baton_lock::store::{OnBusy, StoredLock};
+use baton_lock::{Attempt, Cancel, Error, Held, HeldShared, Observation, clock};
 
 use crate::args::WaitingArgs;
 use crate::failure::Failure;
@@ -56,14 +56,25 @@ pub(crate) enum Look {
 
 /// What came of asking for a lock.
 #[derive(Debug)]
-pub(crate) enum Answer {
-    Held(Held),
+pub(crate) enum Answer<H = Held> {
+    Held(H),
     /// Somebody else has it.
     Busy(Box<Observation>),
     /// It was waited for in vain.
     TimedOut(Box<Observation>),
     /// The process above this one with that id holds it: waiting would never end.
     HeldByOwnAncestor(Box<Observation>, u32),
+}
+
+impl<H> Answer<H> {
+    pub(super) fn map<T>(self, with: impl FnOnce(H) -> T) -> Answer<T> {
+        match self {
+            Self::Held(held) => Answer::Held(with(held)),
+            Self::Busy(seen) => Answer::Busy(seen),
+            Self::TimedOut(seen) => Answer::TimedOut(seen),
+            Self::HeldByOwnAncestor(seen, pid) => Answer::HeldByOwnAncestor(seen, pid),
+        }
+    }
 }
 
 /// Acquires a lock within the limit, and says whom it waits for.
@@ -79,6 +90,33 @@ pub(crate) fn acquire_unless(
     look: Look,
     cancel: Option<&Cancel>,
 ) -> Result<Answer, Failure> {
+    ask(lock, limit, notices, look, |on_busy| match limit {
+        Limit::Now => lock.try_lock(),
+        limit => lock.lock_with(limit.deadline(), cancel, on_busy),
+    })
+}
+
+/// The same, along with others who share the lock.
+pub(super) fn share_unless(
+    lock: &dyn StoredLock,
+    limit: Limit,
+    notices: Notices,
+    look: Look,
+    cancel: Option<&Cancel>,
+) -> Result<Answer<HeldShared>, Failure> {
+    ask(lock, limit, notices, look, |on_busy| match limit {
+        Limit::Now => lock.try_lock_shared(),
+        limit => lock.lock_shared_with(limit.deadline(), cancel, on_busy),
+    })
+}
+
+fn ask<H>(
+    lock: &dyn StoredLock,
+    limit: Limit,
+    notices: Notices,
+    look: Look,
+    acquire: impl FnOnce(OnBusy<'_>) -> Result<Attempt<H>, Error>,
+) -> Result<Answer<H>, Failure> {
     let mut ticker = None;
     let mut own_ancestor = None;
     let mut on_busy = |seen: &Observation| {
@@ -95,10 +133,7 @@ pub(crate) fn acquire_unless(
         ticker = Some(Ticker::start(notices));
         ControlFlow::Continue(())
     };
-    let attempt = match limit {
-        Limit::Now => lock.try_lock(),
-        limit => lock.lock_with(limit.deadline(), cancel, &mut on_busy),
-    };
+    let attempt = acquire(&mut on_busy);
     if let Some(ticker) = ticker {
         ticker.stop();
     }

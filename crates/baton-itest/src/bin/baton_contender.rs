@@ -1,15 +1,16 @@
 //! A contender that uses the library in every way in which it can be asked: tries, waits, waits until a deadline, by chance.
 //!
-//! `baton_contender --lock PATH --naming record|flock --story untold|exact [--readers N] [--allow-fs TYPE] [--hold-us N] [--poll-ms N]`,
+//! `baton_contender --lock PATH --naming record|flock --story untold|exact [--readers N] [--sharing PERCENT] [--allow-fs TYPE] [--hold-us N] [--poll-ms N]`,
 //! started by a race. One hold in 16 ends uncleanly, as after a job that failed. One process in N, none by default, only observes
 //! for its life, as `baton status` does, and sees to it that no token is smaller than one that it has seen before. What each holder
-//! leaves for the next one to check, token and end, is in `baton_itest::ledger`.
+//! leaves for the next one to check, token and end, is in `baton_itest::ledger`. So many of a hundred holds are shared, and where there are
+//! such, every fourth other one becomes one before it ends.
 #![forbid(unsafe_code)]
 
 use baton_itest::board::Own;
 use baton_itest::contender::{Line, Options};
 use baton_itest::ledger::{Got, Ledger, Story};
-use baton_lock::{Attempt, Error, Held, Lock, Naming, Outcome, State};
+use baton_lock::{Attempt, Error, Held, HeldShared, Lock, Naming, Outcome, State};
 use std::time::{Duration, Instant};
 use std::{io, thread};
 
@@ -23,7 +24,7 @@ fn main() -> io::Result<()> {
         "flock" => Naming::Flock,
         _ => Naming::Record,
     };
-    let readers = options.number("readers", 0)?;
+    let (readers, sharing) = (options.number("readers", 0)?, options.number("sharing", 0)?);
     let mut lock = Lock::options().naming(naming);
     if let Ok(kind) = options.text("allow-fs") {
         lock = lock.allow_filesystem(kind);
@@ -35,26 +36,50 @@ fn main() -> io::Result<()> {
     }
     while line.is_on()? {
         line.wait()?;
-        let acquired = acquire(&lock).map_err(io::Error::other)?;
-        let Some(held) = acquired else {
+        let is_held = if fastrand::u64(..100) < sharing {
+            let shared = share(&lock).map_err(io::Error::other)?;
+            shared.map(|held| share_it(&line, held, story, hold)).transpose()?
+        } else {
+            let held = acquire(&lock).map_err(io::Error::other)?;
+            held.map(|held| hold_it(&line, held, story, hold, sharing > 0)).transpose()?
+        };
+        if is_held.is_none() {
             line.give_up()?;
             thread::sleep(poll);
-            continue;
-        };
-        hold_it(&line, held, story, hold)?;
+        }
     }
     Ok(())
 }
 
-fn hold_it(line: &Line, held: Held, story: Story, hold: Duration) -> io::Result<()> {
-    line.enter()?;
-    let got = match held.outcome() {
+fn got(outcome: &Outcome) -> Got {
+    match outcome {
         Outcome::Fresh => Got::Fresh,
         Outcome::Recovered(previous) => Got::Recovered(previous.as_ref().and_then(|record| record.token())),
-    };
-    let ledger = Ledger::begin(line, story, held.token(), got)?;
+    }
+}
+
+fn share_it(line: &Line, held: HeldShared, story: Story, hold: Duration) -> io::Result<()> {
+    line.enter_beside()?;
+    Ledger::look(line, story, held.token(), got(held.outcome()))?;
     line.stay(hold)?;
-    if fastrand::u8(..16) == 0 {
+    line.leave()?;
+    held.release().map_err(io::Error::other)?;
+    line.give_up()
+}
+
+fn hold_it(line: &Line, held: Held, story: Story, hold: Duration, may_share: bool) -> io::Result<()> {
+    line.enter()?;
+    let ledger = Ledger::begin(line, story, held.token(), got(held.outcome()))?;
+    line.stay(hold)?;
+    if may_share && fastrand::u8(..4) == 0 {
+        ledger.done()?;
+        line.share()?;
+        let shared = held.downgrade().map_err(io::Error::other)?;
+        line.stay(hold)?;
+        line.leave()?;
+        shared.release().map_err(io::Error::other)?;
+        line.left()
+    } else if fastrand::u8(..16) == 0 {
         line.leave()?;
         held.abandon();
         line.give_up()
@@ -71,6 +96,18 @@ fn acquire(lock: &Lock) -> Result<Option<Held>, Error> {
         0 => lock.try_lock()?,
         1 => lock.lock_until(Instant::now() + PATIENCE)?,
         _ => return lock.lock().map(Some),
+    };
+    Ok(match attempt {
+        Attempt::Held(held) => Some(held),
+        Attempt::Busy(_) => None,
+    })
+}
+
+fn share(lock: &Lock) -> Result<Option<HeldShared>, Error> {
+    let attempt = match fastrand::u8(..3) {
+        0 => lock.try_lock_shared()?,
+        1 => lock.lock_shared_until(Instant::now() + PATIENCE)?,
+        _ => return lock.lock_shared().map(Some),
     };
     Ok(match attempt {
         Attempt::Held(held) => Some(held),

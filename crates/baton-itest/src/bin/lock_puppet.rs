@@ -5,6 +5,7 @@
 //!
 //! - `lock`, `lock-until MS`: waits; where the lock is found busy it says so by a line of its own, `{"waiting": …}`, before it
 //!   goes on waiting, and says the outcome by another;
+//! - `try-shared`, `lock-shared`, `lock-shared-until MS`: the same along with others who share it; `downgrade`: from the one to the other;
 //! - `abandon`, `observe`, `verify`, `own-ancestor`;
 //! - `observe-times N`: observes that often, without a pause, and counts what it saw;
 //! - `spawn-plain`, `spawn-heir`: starts a process that does nothing for a minute, the latter with the lock handed over to it.
@@ -15,7 +16,7 @@
 
 use baton_itest::ancestor::{self, Algorithm, AncestorLock};
 use baton_itest::contender::Options;
-use baton_lock::{Attempt, Error, Held, Integrity, Lock, Naming, Observation, Outcome, Record};
+use baton_lock::{Attempt, Error, Held, HeldShared, Integrity, Lock, Naming, Observation, Outcome, Record};
 use nix::unistd::{Gid, Uid};
 use rustix::fs::Mode;
 use rustix::process::{Resource, Rlimit, Signal};
@@ -73,6 +74,7 @@ fn obey(client: &mut impl Client) -> io::Result<()> {
 struct Batons {
     lock: Lock,
     held: Option<Held>,
+    shared: Option<HeldShared>,
     /// Never waited for: whoever has started this program looks after them.
     spawned: Vec<Child>,
 }
@@ -87,7 +89,7 @@ impl Batons {
             how = how.allow_filesystem(kind);
         }
         let lock = how.open(options.lock()?).map_err(io::Error::other)?;
-        Ok(Self { lock, held: None, spawned: Vec::new() })
+        Ok(Self { lock, held: None, shared: None, spawned: Vec::new() })
     }
 
     fn acquire(&mut self) -> Value {
@@ -115,6 +117,57 @@ impl Batons {
         }
     }
 
+    fn wait_shared(&mut self, deadline: Option<Instant>) -> Value {
+        let attempt = self.lock.lock_shared_with(deadline, |holder| {
+            println!("{}", json!({ "waiting": observation_json(holder) }));
+            ControlFlow::Continue(())
+        });
+        self.answer_shared(attempt)
+    }
+
+    fn answer_shared(&mut self, attempt: Result<Attempt<HeldShared>, Error>) -> Value {
+        match attempt {
+            Ok(Attempt::Held(held)) => self.keep_shared(held),
+            Ok(Attempt::Busy(holder)) => json!({ "busy": observation_json(&holder) }),
+            Err(error) => error_json(&error),
+        }
+    }
+
+    fn keep_shared(&mut self, held: HeldShared) -> Value {
+        let answer =
+            got_json(held.outcome(), held.token(), held.record(), held.recordless(), held.unlisted());
+        self.shared = Some(held);
+        answer
+    }
+
+    fn downgrade(&mut self, held: Held) -> Value {
+        match held.downgrade() {
+            Ok(held) => self.keep_shared(held),
+            Err(failed) => {
+                self.held = Some(failed.held);
+                error_json(&failed.error)
+            }
+        }
+    }
+
+    /// What it does while it shares the lock.
+    fn obey_sharing(&mut self, order: &str, held: HeldShared) -> Value {
+        let answer = match order {
+            "release" => {
+                return held.release().map_or_else(|error| error_json(&error), |()| json!({}));
+            }
+            "observe" => {
+                self.lock.observe().map_or_else(|error| error_json(&error), |seen| observation_json(&seen))
+            }
+            "verify" => held.verify().map_or_else(|error| error_json(&error), |state| verified_json(&state)),
+            "own-ancestor" => json!({ "holder": self.lock.held_by_own_ancestor() }),
+            "spawn-heir" => self.spawn(Some(&|command| held.hand_to(command))),
+            other => panic!("`{other}` can't be done now"),
+        };
+        self.shared = Some(held);
+        answer
+    }
+
     fn observe_often(&self, times: u32) -> Value {
         let mut counts: BTreeMap<&str, u32> = BTreeMap::new();
         for _ in 0..times {
@@ -126,12 +179,12 @@ impl Batons {
         json!(counts)
     }
 
-    fn spawn(&mut self, heir_of: Option<&Held>) -> Value {
+    fn spawn(&mut self, hand_over: Option<&dyn Fn(&mut Command)>) -> Value {
         let mut command = Command::new("sh");
         command.args(["-c", "echo; exec sleep 60"]);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
-        if let Some(held) = heir_of {
-            held.hand_to(&mut command);
+        if let Some(hand_over) = hand_over {
+            hand_over(&mut command);
         }
         let mut child = command.spawn().expect("`sh` starts");
         // Started is not enough: a child has copies of all descriptors for some moments after that, handed over or not.
@@ -149,12 +202,25 @@ impl Client for Batons {
             let limit = Duration::from_millis(limit.parse().expect("a number of milliseconds"));
             return self.wait(Some(Instant::now() + limit));
         }
+        if let Some(limit) = order.strip_prefix("lock-shared-until ") {
+            let limit = Duration::from_millis(limit.parse().expect("a number of milliseconds"));
+            return self.wait_shared(Some(Instant::now() + limit));
+        }
+        if let Some(held) = self.shared.take() {
+            return self.obey_sharing(order, held);
+        }
         if let Some(times) = order.strip_prefix("observe-times ") {
             return self.observe_often(times.parse().expect("a number"));
         }
         match (order, self.held.take()) {
             ("try", None) => self.acquire(),
             ("lock", None) => self.wait(None),
+            ("try-shared", None) => {
+                let attempt = self.lock.try_lock_shared();
+                self.answer_shared(attempt)
+            }
+            ("lock-shared", None) => self.wait_shared(None),
+            ("downgrade", Some(held)) => self.downgrade(held),
             ("own-ancestor", held) => {
                 self.held = held;
                 json!({ "holder": self.lock.held_by_own_ancestor() })
@@ -164,7 +230,7 @@ impl Client for Batons {
                 self.spawn(None)
             }
             ("spawn-heir", Some(held)) => {
-                let answer = self.spawn(Some(&held));
+                let answer = self.spawn(Some(&|command| held.hand_to(command)));
                 self.held = Some(held);
                 answer
             }
@@ -189,14 +255,24 @@ impl Client for Batons {
 }
 
 fn held_json(held: &Held) -> Value {
-    let (outcome, previous) = match held.outcome() {
+    got_json(held.outcome(), held.token(), held.record(), held.recordless(), None)
+}
+
+fn got_json(
+    outcome: &Outcome,
+    token: u64,
+    record: &Record,
+    recordless: Option<&str>,
+    unlisted: Option<&Error>,
+) -> Value {
+    let (outcome, previous) = match outcome {
         Outcome::Fresh => ("fresh", None),
         Outcome::Recovered(previous) => ("recovered", previous.as_deref()),
     };
     let previous = previous.map(record_json);
     json!({ "held": {
-        "outcome": outcome, "previous": previous, "token": held.token(),
-        "record": record_json(held.record()), "recordless": held.recordless(),
+        "outcome": outcome, "previous": previous, "token": token, "record": record_json(record), "recordless": recordless,
+        "unlisted": unlisted.map(ToString::to_string),
     } })
 }
 
@@ -206,7 +282,11 @@ fn record_json(record: &Record) -> Value {
 
 fn observation_json(seen: &Observation) -> Value {
     let record = seen.record.as_ref().map(record_json);
-    json!({ "state": seen.state.name(), "reason": seen.reason(), "advice": seen.advice(), "record": record })
+    let readers: Vec<u32> = seen.readers.iter().map(|reader| reader.pid).collect();
+    json!({
+        "state": seen.state.name(), "reason": seen.reason(), "advice": seen.advice(), "record": record,
+        "shared": seen.is_shared(), "readers": readers,
+    })
 }
 
 fn verified_json(state: &Integrity) -> Value {

@@ -35,11 +35,11 @@ fn is_fit(kind: &str, directory: &Path) {
         "{said:#}"
     );
     let checks = said["checks"].as_array().expect("a list");
-    assert_eq!(checks.len(), 12);
+    assert_eq!(checks.len(), 14);
     assert!(checks.iter().all(|check| check["outcome"] != "fails"), "{said:#}");
-    assert!(checks.iter().filter(|check| check["costNs"].is_u64()).count() == 11, "{said:#}");
+    assert!(checks.iter().filter(|check| check["costNs"].is_u64()).count() == 13, "{said:#}");
     let Ended { out, .. } = doctor("", directory);
-    assert_eq!(out.lines().count(), 14, "filesystem, checks, verdict: {out}");
+    assert_eq!(out.lines().count(), 16, "filesystem, checks, verdict: {out}");
     assert!(out.ends_with(&format!("a lock can be had in `{}`\n", directory.display())), "{out}");
     assert_eq!(ended(run("", directory.join("a.lock"), ["true"])).code, Some(0), "and it can");
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use super::second::{Second, try_flock, try_range, unlock};
+use super::second::{Lockable, Second};
 use super::{Check, GUARD, Outcome, RECORD};
 use crate::lock::{Attempt, Lock};
 use crate::processes::{self, By, Listed};
@@ -18,6 +18,13 @@ const MEASURED: usize = 25;
 /// How long, with what pause, a lock may still be there after its holder was killed: the kernel drops it before the death is told.
 const RELEASES: u32 = 50;
 const RELEASE_PAUSE: Duration = Duration::from_millis(2);
+
+/// Which of the two locks, of guard and record.
+type Pick = for<'a> fn(&'a Handle, &'a Handle) -> Lockable<'a>;
+const FLOCK: Pick = |guard, _| Lockable::Flock(guard);
+const RANGE: Pick = |_, record| Lockable::Range(record);
+
+const REFUSED: &str = "it is refused though nobody has it";
 
 /// What a trial came to: what it costs, or what was seen instead.
 type Trial = Result<Option<Duration>, String>;
@@ -55,8 +62,14 @@ impl Bench {
         };
         vec![
             needed("what is written is read", self.write_and_read()),
-            needed("flock keeps another process out", self.flock_excludes()),
-            needed("byte locks keep another process out", self.range_excludes()),
+            needed("flock keeps another process out", self.excludes(FLOCK)),
+            needed("byte locks keep another process out", self.excludes(RANGE)),
+            wished("flock can be shared", self.is_shared(FLOCK), "`run --shared` is not to be used there"),
+            wished(
+                "byte locks can be shared",
+                self.is_shared(RANGE),
+                "`run --shared` is not to be used there",
+            ),
             wished(
                 "the process table says who has a lock",
                 self.is_seen(),
@@ -86,32 +99,39 @@ impl Bench {
         median(|| sys::write_start(&self.record, TEXT))
     }
 
-    fn flock_excludes(&mut self) -> Trial {
-        if !try_flock(&self.guard).map_err(told)? {
-            return Err("it is refused though nobody has it".to_owned());
+    fn excludes(&mut self, pick: Pick) -> Trial {
+        let ours = pick(&self.guard, &self.record);
+        if !ours.lock().map_err(told)? {
+            return Err(REFUSED.to_owned());
         }
-        if self.second.gets("try", GUARD)? {
+        if self.second.gets("try", ours.name())? {
             return Err("another process got it too".to_owned());
         }
-        unlock(&self.guard).map_err(told)?;
-        if !self.second.gets("try", GUARD)? {
+        ours.unlock().map_err(told)?;
+        if !self.second.gets("try", ours.name())? {
             return Err("it is still refused after it was given back".to_owned());
         }
-        median(|| try_flock(&self.guard).and_then(|_| unlock(&self.guard)))
+        median(|| ours.lock().and_then(|_| ours.unlock()))
     }
 
-    fn range_excludes(&mut self) -> Trial {
-        if !try_range(&self.record).map_err(told)? {
-            return Err("it is refused though nobody has it".to_owned());
+    fn is_shared(&mut self, pick: Pick) -> Trial {
+        let ours = pick(&self.guard, &self.record);
+        if !ours.share().map_err(told)? {
+            return Err(REFUSED.to_owned());
         }
-        if self.second.gets("try", RECORD)? {
-            return Err("another process got it too".to_owned());
+        if !self.second.gets("share", ours.name())? {
+            return Err("another process was refused its share".to_owned());
         }
-        sys::unlock_range(&self.record, Range::Holder).map_err(told)?;
-        if !self.second.gets("try", RECORD)? {
-            return Err("it is still refused after it was given back".to_owned());
+        if self.second.gets("try", ours.name())? {
+            return Err("another process got it alone".to_owned());
         }
-        median(|| try_range(&self.record).and_then(|_| sys::unlock_range(&self.record, Range::Holder)))
+        ours.lock().map_err(told)?;
+        let is_shared = self.second.gets("share", ours.name())?;
+        ours.unlock().map_err(told)?;
+        if is_shared {
+            return Err("another process got a share of what was had alone".to_owned());
+        }
+        median(|| ours.share().and_then(|_| ours.unlock()))
     }
 
     /// From here on the second process has both.
@@ -134,11 +154,10 @@ impl Bench {
         self.second.kill()?;
         // Each further round is a round of waiting for the kernel, and their number is limited.
         for _ in 0..RELEASES {
-            if try_flock(&self.guard).map_err(told)? && try_range(&self.record).map_err(told)? {
+            let both = [FLOCK, RANGE].map(|pick| pick(&self.guard, &self.record));
+            if both[0].lock().map_err(told)? && both[1].lock().map_err(told)? {
                 let cost = started.elapsed();
-                unlock(&self.guard)
-                    .and_then(|()| sys::unlock_range(&self.record, Range::Holder))
-                    .map_err(told)?;
+                both.iter().try_for_each(|lock| lock.unlock()).map_err(told)?;
                 return Ok(Some(cost));
             }
             sys::pause(RELEASE_PAUSE);

@@ -154,6 +154,9 @@ mod tests {
         for what in ["flock keeps", "byte locks keep"] {
             assert_eq!(failed(&seen, what), "another process got it too");
         }
+        for what in ["flock can be shared", "byte locks can be shared"] {
+            assert!(failed(&seen, what).contains("another process got it alone"));
+        }
         assert!(failed(&seen, "process table").contains("is not shown with its locks"));
         assert!(failed(&seen, "are given back").contains("is not told"));
     }
@@ -163,6 +166,9 @@ mod tests {
         let seen = seen_with("refused");
         for what in ["flock keeps", "byte locks keep"] {
             assert_eq!(failed(&seen, what), "it is still refused after it was given back");
+        }
+        for what in ["flock can be shared", "byte locks can be shared"] {
+            assert!(failed(&seen, what).contains("another process was refused its share"));
         }
     }
 }

@@ -29,7 +29,7 @@ impl Second {
         }
     }
 
-    /// Does what it is told to: `try` or `hold`, and which file. Did it get the lock?
+    /// Does what it is told to: `try`, `share` or `hold`, and which file; only who holds it keeps it. Did it get the lock?
     pub(super) fn gets(&mut self, order: &str, file: &str) -> Result<bool, String> {
         let told = writeln!(self.input, "{order} {file}").and_then(|()| self.answer());
         match told.map_err(|error| format!("the second process does not answer: {error}"))?.as_str() {
@@ -71,9 +71,10 @@ pub fn be_second(directory: &Path) -> bool {
     println!("ready");
     for line in io::stdin().lines().map_while(Result::ok) {
         let (order, file) = line.split_once(' ').unwrap_or_default();
-        let got = if file == GUARD { try_flock(&guard) } else { try_range(&record) };
-        if order == "try" && got == Ok(true) {
-            let _ = if file == GUARD { unlock(&guard) } else { sys::unlock_range(&record, Range::Holder) };
+        let file = if file == GUARD { Lockable::Flock(&guard) } else { Lockable::Range(&record) };
+        let got = if order == "share" { file.share() } else { file.lock() };
+        if order != "hold" && got == Ok(true) {
+            let _ = file.unlock();
         }
         match got {
             Ok(true) => println!("taken"),
@@ -84,18 +85,49 @@ pub fn be_second(directory: &Path) -> bool {
     true
 }
 
-pub(super) fn try_flock(file: &Handle) -> sys::Result<bool> {
-    match sys::flock(file, Flock::TryExclusive) {
+/// A file with the kind of lock that is tried on it.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Lockable<'a> {
+    Flock(&'a Handle),
+    /// By byte 0.
+    Range(&'a Handle),
+}
+
+impl Lockable<'_> {
+    /// Its name in the scratch directory.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Flock(_) => GUARD,
+            Self::Range(_) => RECORD,
+        }
+    }
+
+    pub(super) fn lock(self) -> sys::Result<bool> {
+        match self {
+            Self::Flock(file) => flock(file, Flock::TryExclusive),
+            Self::Range(file) => sys::try_lock_range(file, Range::Holder),
+        }
+    }
+
+    pub(super) fn share(self) -> sys::Result<bool> {
+        match self {
+            Self::Flock(file) => flock(file, Flock::TryShared),
+            Self::Range(file) => sys::try_share_range(file, Range::Holder),
+        }
+    }
+
+    pub(super) fn unlock(self) -> sys::Result<()> {
+        match self {
+            Self::Flock(file) => sys::flock(file, Flock::Unlock),
+            Self::Range(file) => sys::unlock_range(file, Range::Holder),
+        }
+    }
+}
+
+fn flock(file: &Handle, operation: Flock) -> sys::Result<bool> {
+    match sys::flock(file, operation) {
         Ok(()) => Ok(true),
         Err(Errno::WOULDBLOCK) => Ok(false),
         Err(errno) => Err(errno),
     }
-}
-
-pub(super) fn unlock(file: &Handle) -> sys::Result<()> {
-    sys::flock(file, Flock::Unlock)
-}
-
-pub(super) fn try_range(file: &Handle) -> sys::Result<bool> {
-    sys::try_lock_range(file, Range::Holder)
 }

@@ -12,11 +12,12 @@ use super::directory::Directory;
 use super::grace::Grace;
 use super::guard::Guard;
 use super::handle::Setup;
-use super::held::{Held, Outcome, Parts};
-use super::judge::{self, Departed, Verdict};
+use super::held::{Hold, Outcome, Parts};
+use super::judge::{self, Claim, Departed, Rules, Verdict};
 use super::naming::Naming;
 use super::publish::{Born, Desk, Found, Publication, RecordMode};
 use super::queue::{Ahead, Queue, Standing};
+use super::sharing;
 use super::token;
 use crate::clock;
 use crate::diagnosis::State;
@@ -28,10 +29,12 @@ use crate::sys::{self, Stat};
 /// What one round came to.
 #[derive(Debug)]
 pub(crate) enum Round {
-    Held(Held),
+    Held(Hold),
     Busy(Busy),
     /// The lock could be had, but others have waited longer.
     NotYet(Ahead),
+    /// Others share it and could be joined, or have it; and others have waited longer.
+    Behind(Ahead, Approach, State, Option<Box<Record>>),
     /// A name changed its meaning on the way: start over.
     StartOver,
 }
@@ -49,6 +52,8 @@ pub(crate) struct Busy {
 pub(crate) enum At {
     /// The guard is locked: waiting for it is waiting for the lock.
     Guard(Approach),
+    /// Another reader is just about to publish a record, and has the guard's byte for that.
+    Press(Approach),
     /// The record keeps it, the guard being free.
     Record(Arc<Directory>, Stat),
 }
@@ -56,6 +61,7 @@ pub(crate) enum At {
 /// Whose turn it is, as far as who asks is concerned.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Turn<'a> {
+    pub(crate) claim: Claim,
     pub(crate) standing: Standing<'a>,
     /// What those before were given to come for it, if that is over.
     pub(crate) grace: Option<&'a Grace>,
@@ -63,8 +69,8 @@ pub(crate) struct Turn<'a> {
 
 /// How often a record that others are judging, or that changes while it is judged, is looked at again within a round, and
 /// with what pause. A judgement takes some 20 µs; these 100 ms are for one that was interrupted.
-const JUDGEMENTS: u32 = 50;
-const JUDGEMENT_PAUSE: Duration = Duration::from_millis(2);
+pub(super) const JUDGEMENTS: u32 = 50;
+pub(super) const JUDGEMENT_PAUSE: Duration = Duration::from_millis(2);
 
 /// The guard, open: what steps 1 and 2 come to.
 #[derive(Debug)]
@@ -83,12 +89,15 @@ pub(crate) fn approach(setup: &Arc<Setup>) -> Result<Option<Approach>, Error> {
 impl Approach {
     /// Steps 3 to 7, once. The guard may be locked by its descriptor already, by somebody who has waited for it.
     pub(crate) fn enter(self, setup: &Arc<Setup>, turn: Turn<'_>) -> Result<Round, Error> {
-        if !self.guard.try_lock(&self.directory, &setup.names)? {
+        if turn.claim == Claim::Shared {
+            return sharing::enter(self, setup, turn);
+        }
+        if !self.guard.try_lock(&self.directory, &setup.names, Claim::Exclusive)? {
             let (state, record) = super::observe::behind_locked_guard(setup, &self.directory);
             return Ok(Round::Busy(Busy { state, record, at: At::Guard(self) }));
         }
         let Self { directory, guard } = self;
-        let guard = Locked(Some(guard));
+        let guard = Locked::new(guard);
         if !directory.means(&setup.names.guard, &guard.get().handle, guard.get().id)? {
             return Ok(Round::StartOver);
         }
@@ -98,14 +107,19 @@ impl Approach {
 }
 
 /// The guard while it is locked; unlocked explicitly unless it goes into a [`Held`].
-struct Locked(Option<Guard>);
+pub(super) struct Locked(Option<Guard>);
 
 impl Locked {
-    fn get(&self) -> &Guard {
+    pub(super) fn new(guard: Guard) -> Self {
+        Self(Some(guard))
+    }
+
+    pub(super) fn get(&self) -> &Guard {
         self.0.as_ref().expect("it is taken out only by `keep`, which consumes this")
     }
 
-    fn keep(mut self) -> Guard {
+    /// Leaves it locked.
+    pub(super) fn keep(mut self) -> Guard {
         self.0.take().expect("nothing took it before")
     }
 }
@@ -164,7 +178,7 @@ fn hold(
         if look > 0 {
             sys::pause(JUDGEMENT_PAUSE);
         }
-        let verdict = judge_record(setup, directory, guard.get())?;
+        let verdict = judge_record(setup, directory, guard.get(), Claim::Exclusive)?;
         if verdict.is_obtainable()
             && let Some(ahead) = not_yet(setup, directory, guard.get(), turn, last.max(verdict.token()))
         {
@@ -172,14 +186,15 @@ fn hold(
         }
         let departed = match verdict {
             Verdict::Busy(state, record) => return busy(state, record),
-            Verdict::Changed => continue,
+            // A group is found only by one who could join it.
+            Verdict::Changed | Verdict::Group(..) => continue,
             Verdict::OutOfReach { reason, token } => {
                 let acquired = Acquired::recordless(setup, token::next(last.max(token)), reason);
                 return conclude(setup, directory, guard, acquired);
             }
             Verdict::Absent => None,
             // Nobody died, so that nobody left anything that matters.
-            Verdict::Departed(departed) if departed.is_released() => Some(departed),
+            Verdict::Departed(departed) if departed.tells_of_nobody() => Some(departed),
             Verdict::Departed(departed) if desk.sweep(&departed)? => continue,
             Verdict::Departed(departed) => Some(departed),
         };
@@ -188,6 +203,9 @@ fn hold(
         let record = new_record(setup, token);
         match desk.publish(record.to_json().as_bytes(), departed.as_deref()) {
             Ok(Publication::Done(born)) => {
+                if departed.as_ref().is_some_and(|departed| departed.is_of_readers()) {
+                    Queue::clear(directory, &setup.names.readers, &guard.get().stat);
+                }
                 // Only now may others judge what we replaced.
                 let published = Some((born, departed.map_or(Found::Nothing, |departed| departed.found())));
                 let acquired = Acquired { published, recordless: None, outcome, token, record };
@@ -212,14 +230,14 @@ fn hold(
 }
 
 /// Who has to come before, once it is clear that the lock could be had.
-fn not_yet(
+pub(super) fn not_yet(
     setup: &Setup,
     directory: &Arc<Directory>,
     guard: &Guard,
     turn: Turn<'_>,
     token: u64,
 ) -> Option<Ahead> {
-    let ahead = Queue::open(directory, &setup.names, &guard.stat)?.ahead(turn.standing, token)?;
+    let ahead = who_is_ahead(setup, directory, guard, turn, token)?;
     if turn.grace.is_some_and(|grace| grace.was_had(&ahead.sight)) {
         ahead.pass();
         return None;
@@ -231,17 +249,33 @@ fn not_yet(
     Some(ahead)
 }
 
+pub(super) fn who_is_ahead(
+    setup: &Setup,
+    directory: &Arc<Directory>,
+    guard: &Guard,
+    turn: Turn<'_>,
+    token: u64,
+) -> Option<Ahead> {
+    Queue::open(directory, &setup.names.queue, &guard.stat)?.ahead(turn.standing, turn.claim, token)
+}
+
 /// Step 4; in flock naming what can't be judged is done without.
-fn judge_record(setup: &Setup, directory: &Directory, guard: &Guard) -> Result<Verdict, Error> {
+pub(super) fn judge_record(
+    setup: &Setup,
+    directory: &Directory,
+    guard: &Guard,
+    claim: Claim,
+) -> Result<Verdict, Error> {
     let name = &setup.names.record;
+    let rules = Rules { claim, ..setup.rules() };
     match setup.naming {
-        Naming::Record => judge::judge(directory, name, setup.rules()),
-        Naming::Flock => judge::judge_beside(directory, name, setup.rules(), &guard.stat),
+        Naming::Record => judge::judge(directory, name, rules),
+        Naming::Flock => judge::judge_beside(directory, name, rules, &guard.stat),
     }
 }
 
 /// In flock naming a lock is held without a record where none can be written.
-fn reason_to_do_without(naming: Naming, error: &Error) -> Option<String> {
+pub(super) fn reason_to_do_without(naming: Naming, error: &Error) -> Option<String> {
     use std::io::ErrorKind::{InvalidFilename, PermissionDenied, ReadOnlyFilesystem};
     let Error::Io { source, .. } = error else { return None };
     let is_forbidden = matches!(source.kind(), PermissionDenied | ReadOnlyFilesystem | InvalidFilename);
@@ -249,15 +283,14 @@ fn reason_to_do_without(naming: Naming, error: &Error) -> Option<String> {
 }
 
 /// How the lock is got, and step 5, from whom it is got.
-fn succession(departed: Option<&Departed>, last: u64) -> (Outcome, u64) {
+pub(super) fn succession(departed: Option<&Departed>, last: u64) -> (Outcome, u64) {
     let Some(departed) = departed else { return (Outcome::Fresh, token::next(last)) };
     let theirs = departed.record.as_ref().map_or(0, |record| token::of(record));
     let token = token::next(last.max(theirs));
-    if departed.is_released() {
+    if departed.tells_of_nobody() {
         return (Outcome::Fresh, token);
     }
-    let whose = departed.record.clone().filter(|_| !departed.stands_for_unknown());
-    (Outcome::Recovered(whose), token)
+    (Outcome::Recovered(departed.whose().cloned().map(Box::new)), token)
 }
 
 /// What steps 4 to 6 came to.
@@ -294,8 +327,9 @@ fn conclude(
             published,
             recordless,
             record,
+            share: None,
         };
-        return Ok(Round::Held(Held::new(parts, outcome, token)));
+        return Ok(Round::Held(Hold::new(parts, outcome, token)));
     }
     if let Some((born, found)) = &acquired.published {
         setup.desk(directory, guard.get()).put_back(born, found, &acquired.record);
@@ -304,7 +338,7 @@ fn conclude(
 }
 
 /// Do all names still mean what is open, and is nobody there of the other naming?
-fn look_again(
+pub(super) fn look_again(
     setup: &Setup,
     directory: &Directory,
     guard: &Guard,
@@ -319,7 +353,7 @@ fn look_again(
 }
 
 /// The record of this process, within its limits.
-fn new_record(setup: &Setup, token: u64) -> Record {
+pub(super) fn new_record(setup: &Setup, token: u64) -> Record {
     record_of(setup, Some(token))
 }
 
@@ -352,6 +386,9 @@ pub(crate) fn record_by(
             exec,
             released: false,
             stands_for_unknown: false,
+            shared: false,
+            first: None,
+            unrepaired: None,
         }),
         ancestor: AncestorIdentity::default(),
     };

@@ -5,7 +5,9 @@
 //! it is dropped, or it holds.
 
 use super::handle::Lock;
-use super::held::Held;
+use super::held::{Held, Hold};
+use super::judge::Claim;
+use super::shared::HeldShared;
 use super::wait::{Contender, Sleep};
 use crate::error::Error;
 use crate::sys;
@@ -43,10 +45,28 @@ impl Lock {
     /// # }
     /// ```
     pub async fn lock_async(&self) -> Result<Held, Error> {
-        let mut contender = Contender::new(self.setup(), Sleep::ByDescriptors);
+        Ok(Held { hold: self.acquire_async(Claim::Exclusive).await? })
+    }
+
+    /// Acquires the lock in a tokio runtime, sharing it with others who do; otherwise as [`lock_async`](Self::lock_async) and
+    /// [`lock_shared`](Self::lock_shared).
+    ///
+    /// # Errors
+    ///
+    /// As [`try_lock`](Self::try_lock).
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime whose I/O is enabled.
+    pub async fn lock_shared_async(&self) -> Result<HeldShared, Error> {
+        Ok(HeldShared { hold: self.acquire_async(Claim::Shared).await? })
+    }
+
+    async fn acquire_async(&self, claim: Claim) -> Result<Hold, Error> {
+        let mut contender = Contender::new(self.setup(), claim, Sleep::ByDescriptors);
         loop {
-            if let Some(held) = contender.attempt()? {
-                return Ok(held);
+            if let Some(hold) = contender.attempt()? {
+                return Ok(hold);
             }
             contender.queue_up();
             contender.lie_down()?;

@@ -28,7 +28,7 @@ use std::time::{Duration, Instant};
 use super::directory::Directory;
 use super::guard::Guard;
 use super::handle::Setup;
-use super::judge::{self, Verdict};
+use super::judge::{self, Claim, Verdict};
 use super::naming::Naming;
 use super::observe::{self, Depth};
 use crate::diagnosis::{Observation, State};
@@ -184,6 +184,10 @@ impl Target {
         sys::is_range_locked(&self.handle, Range::Holder).unwrap_or(true)
     }
 
+    fn is_shared(&self) -> bool {
+        self.record.as_ref().is_some_and(|record| record.is_shared())
+    }
+
     /// The record's owner must be who breaks; root may break what another user holds, in the naming that users share.
     fn check_owner(&self, naming: Naming) -> Result<(), Refusal> {
         let me = sys::effective_user();
@@ -200,7 +204,9 @@ impl Target {
     fn holders(&self) -> Vec<Holder> {
         let record = std::slice::from_ref(&self.listed);
         let mut holders = having(record, By::HolderByte);
-        let Some(guard) = &self.guard else { return holders };
+        // Those who share the lock have each a lock of his own on the guard; in flock naming others may too, who have nothing to do with
+        // these: that one has it along with the record says nothing of the rest.
+        let Some(guard) = self.guard.as_ref().filter(|_| !self.is_shared()) else { return holders };
         let guard = std::slice::from_ref(guard);
         let is_its_guard = |holders: &[Holder]| {
             holders.iter().any(|one| processes::holds(one.process.pid, guard, By::AnyLock))
@@ -354,7 +360,7 @@ fn let_go(setup: &Setup, token: u64) -> Result<LetGo, Error> {
                 Some(_) => continue,
             }
         };
-        if guard.try_lock(&directory, &setup.names)? {
+        if guard.try_lock(&directory, &setup.names, Claim::Exclusive)? {
             let tried = obtain(setup, &directory, &guard, token);
             guard.unlock();
             match tried? {
@@ -380,7 +386,7 @@ fn obtain(setup: &Setup, directory: &Directory, guard: &Guard, token: u64) -> Re
     Ok(match verdict {
         // Byte 1 is ours until the verdict is dropped, and byte 0 is free.
         Verdict::Absent | Verdict::Departed(_) | Verdict::OutOfReach { .. } => LetGo::Free,
-        Verdict::Changed => LetGo::No,
+        Verdict::Changed | Verdict::Group(..) => LetGo::No,
         Verdict::Busy(..) => next_holder(directory, setup, token)?.map_or(LetGo::No, LetGo::ToNext),
     })
 }

@@ -78,7 +78,8 @@ fn refuse_guard(directory: &Directory, name: &OsStr) -> Result<(), Error> {
             sys::pause(LOOK_PAUSE);
         }
         let Some(handle) = open_regular(directory, name)? else { return Ok(()) };
-        match sys::flock(&handle, Flock::TryShared) {
+        // Not shared: readers share it.
+        match sys::flock(&handle, Flock::TryExclusive) {
             Ok(()) => {
                 // Fails only for a descriptor that is not open; it is.
                 let _ = sys::flock(&handle, Flock::Unlock);

@@ -7,6 +7,8 @@
 //! | an ancestor's record | its end: by name, content or mode; and the end of the process that it names |
 //! | an incomplete record | the same, and the time when it counts as left over |
 //! | others have waited longer | the end of the last one's ticket, and a second |
+//! | the same, and readers hold it | the end of the last one's ticket, and that of all locks on the guard |
+//! | another reader has the press | the end of that lock |
 //!
 //! Of three things the kernel tells nobody: that a file is open no longer, what happens on another host, and, to who has 128 of them,
 //! of changes to a file ([`sys::watch`]). Where it is one of these, and only there, it is looked at again once a second.
@@ -21,6 +23,7 @@ use super::acquire::Approach;
 use super::directory::Directory;
 use super::grace::Grace;
 use super::handle::Setup;
+use super::judge::Claim;
 use super::queue::Ahead;
 use crate::diagnosis::{AncestorState, State};
 use crate::error::Error;
@@ -59,15 +62,21 @@ pub(crate) struct Locked {
     // Dropped before what it waits with.
     lookout: Lookout,
     _file: Handle,
+    /// Another lock, the end of which is as good.
+    or: Option<Box<Locked>>,
     /// How long at most.
     grace: Option<(Grace, Handle)>,
 }
 
 impl Doze {
     /// In the kernel's queue for the guard.
-    pub(crate) fn posted(setup: &Setup, approach: Approach) -> Result<Self, Error> {
+    pub(crate) fn posted(setup: &Setup, approach: Approach, claim: Claim) -> Result<Self, Error> {
         let path = approach.directory.path_of(&setup.names.guard);
-        let lookout = Lookout::start(&approach.guard.handle, Awaited::Flock)
+        let awaited = match claim {
+            Claim::Exclusive => Awaited::Flock,
+            Claim::Shared => Awaited::SharedFlock,
+        };
+        let lookout = Lookout::start(&approach.guard.handle, awaited)
             .map_err(|errno| Error::io("start to wait for", &path, errno))?;
         Ok(Self::Posted(Posted { lookout: Some(lookout), approach: Some(approach) }))
     }
@@ -79,12 +88,34 @@ impl Doze {
         Self::locked(setup, ahead.nearest, Awaited::NoRange(Range::Holder), Some(grace))
     }
 
+    /// Until the last one who comes before has got the lock or is gone, or nobody has the guard: however long those hold it who do.
+    pub(crate) fn behind(setup: &Setup, ahead: Ahead, approach: Approach) -> Result<Self, Error> {
+        let free = Self::wait_for(setup, approach.guard.handle, Awaited::NoFlock, None)?;
+        let or = Some(Box::new(free));
+        let first = Self::wait_for(setup, ahead.nearest, Awaited::NoRange(Range::Holder), None)?;
+        Ok(Self::Lock(Locked { or, ..first }))
+    }
+
+    /// Until no other reader is just publishing a record.
+    pub(crate) fn pressed(setup: &Setup, approach: Approach) -> Result<Self, Error> {
+        Self::locked(setup, approach.guard.handle, Awaited::NoRange(Range::Holder), None)
+    }
+
     fn locked(setup: &Setup, file: Handle, awaited: Awaited, grace: Option<Grace>) -> Result<Self, Error> {
+        Self::wait_for(setup, file, awaited, grace).map(Self::Lock)
+    }
+
+    fn wait_for(
+        setup: &Setup,
+        file: Handle,
+        awaited: Awaited,
+        grace: Option<Grace>,
+    ) -> Result<Locked, Error> {
         let failed = |errno| Error::io("start to wait for", &setup.path, errno);
         let grace = grace.map(|grace| sys::timer(grace.left()).map(|timer| (grace, timer)));
         let grace = grace.transpose().map_err(failed)?;
         let lookout = Lookout::start(&file, awaited).map_err(failed)?;
-        Ok(Self::Lock(Locked { lookout, _file: file, grace }))
+        Ok(Locked { lookout, _file: file, or: None, grace })
     }
 
     fn timer(setup: &Setup, after: Duration) -> Result<Handle, Error> {
@@ -107,9 +138,12 @@ impl Doze {
     ) -> Result<Self, Error> {
         let was_armed = armed.take();
         match state {
-            State::Held => Self::at_lock(setup, directory, Awaited::NoRange(Range::Holder)),
-            State::Acquiring => Self::at_lock(setup, directory, Awaited::NoRange(Range::Both)),
-            State::ForeignFlock => Self::at_lock(setup, directory, Awaited::NoFlock),
+            State::Held if record.is_some_and(Record::is_shared) => {
+                Self::at_lock(setup, directory, Access::ReadWrite, Awaited::NoShareOf(Range::Holder))
+            }
+            State::Held => Self::at_lock(setup, directory, Access::Read, Awaited::NoRange(Range::Holder)),
+            State::Acquiring => Self::at_lock(setup, directory, Access::Read, Awaited::NoRange(Range::Both)),
+            State::ForeignFlock => Self::at_lock(setup, directory, Access::Read, Awaited::NoFlock),
             State::Ancestor(_) | State::Incomplete { .. } => {
                 if let Some(events) = was_armed {
                     return Ok(Self::Events(events));
@@ -122,8 +156,13 @@ impl Doze {
         }
     }
 
-    fn at_lock(setup: &Setup, directory: &Directory, awaited: Awaited) -> Result<Self, Error> {
-        match directory.open_file(&setup.names.record, Access::Read) {
+    fn at_lock(
+        setup: &Setup,
+        directory: &Directory,
+        access: Access,
+        awaited: Awaited,
+    ) -> Result<Self, Error> {
+        match directory.open_file(&setup.names.record, access) {
             Ok(file) => Self::locked(setup, file, awaited, None),
             Err(Errno::NOENT) => Ok(Self::Not),
             Err(_) => Ok(Self::Events(vec![Self::timer(setup, LOOK_AGAIN)?])),
@@ -135,11 +174,11 @@ impl Doze {
         match self {
             Self::Not | Self::Blocked(_) => Vec::new(),
             Self::Posted(posted) => posted.lookout.iter().flat_map(Lookout::descriptors).collect(),
-            Self::Lock(Locked { lookout, grace, .. }) => lookout
-                .descriptors()
-                .into_iter()
-                .chain(grace.iter().map(|(_, timer)| timer.as_fd()))
-                .collect(),
+            Self::Lock(locked) => {
+                let timer = locked.grace.iter().map(|(_, timer)| timer.as_fd());
+                let both = [Some(locked), locked.or.as_deref()].into_iter().flatten();
+                both.flat_map(|locked| locked.lookout.descriptors()).chain(timer).collect()
+            }
             Self::Events(events) => events.iter().map(AsFd::as_fd).collect(),
         }
     }

@@ -13,6 +13,7 @@
 use std::ffi::OsStr;
 
 use super::directory::Directory;
+use super::judge::Claim;
 use super::naming::{Names, Naming};
 use crate::error::Error;
 use crate::filesystem::Reach;
@@ -108,9 +109,13 @@ impl Guard {
         Listed::of(&self.handle, &self.stat)
     }
 
-    /// Tries to lock it.
-    pub(crate) fn try_lock(&self, directory: &Directory, names: &Names) -> Result<bool, Error> {
-        match sys::flock(&self.handle, Flock::TryExclusive) {
+    /// Tries to lock it. Locked already, it is locked in this way then; or, where that is refused, perhaps not at all any more.
+    pub(crate) fn try_lock(&self, directory: &Directory, names: &Names, claim: Claim) -> Result<bool, Error> {
+        let operation = match claim {
+            Claim::Exclusive => Flock::TryExclusive,
+            Claim::Shared => Flock::TryShared,
+        };
+        match sys::flock(&self.handle, operation) {
             Ok(()) => Ok(true),
             Err(Errno::WOULDBLOCK) => Ok(false),
             Err(errno) => Err(Error::io("lock the guard", &directory.path_of(&names.guard), errno)),
@@ -118,8 +123,12 @@ impl Guard {
     }
 
     /// Waits until it is locked.
-    pub(crate) fn lock(&self, directory: &Directory, names: &Names) -> Result<(), Error> {
-        sys::flock(&self.handle, Flock::Exclusive)
+    pub(crate) fn lock(&self, directory: &Directory, names: &Names, claim: Claim) -> Result<(), Error> {
+        let operation = match claim {
+            Claim::Exclusive => Flock::Exclusive,
+            Claim::Shared => Flock::Shared,
+        };
+        sys::flock(&self.handle, operation)
             .map_err(|errno| Error::io("lock the guard", &directory.path_of(&names.guard), errno))
     }
 

@@ -11,12 +11,12 @@ use super::breaking::{self, Broken, Ending};
 use super::cancel::Cancel;
 use super::directory::Directory;
 use super::held::Held;
-use super::judge::{Malformed, Rules};
+use super::judge::{Claim, Malformed, Rules};
 use super::naming::{Names, Naming};
 use super::observe::{self, Depth};
 use super::prune::{self, Pruned, Pruning};
 use super::survey;
-use super::wait::{self, Attempt, Limit};
+use super::wait::{self, Attempt, Limit, OnBusy};
 use crate::diagnosis::Observation;
 use crate::error::Error;
 use crate::processes::{self, Process};
@@ -85,7 +85,7 @@ impl Setup {
     }
 
     pub(crate) fn rules(&self) -> Rules {
-        Rules { shared: self.naming == Naming::Flock, malformed: self.malformed }
+        Rules { shared: self.naming == Naming::Flock, malformed: self.malformed, claim: Claim::Exclusive }
     }
 }
 
@@ -234,21 +234,30 @@ impl Identity {
 }
 
 /// What is called once can be called by who may call it again.
-fn once(
+pub(super) fn once(
     on_busy: impl FnOnce(&Observation) -> ControlFlow<()>,
 ) -> impl FnMut(&Observation) -> ControlFlow<()> {
     let mut on_busy = Some(on_busy);
     move |seen| on_busy.take().map_or(ControlFlow::Continue(()), |on_busy| on_busy(seen))
 }
 
-fn limit(deadline: Option<Instant>) -> Limit {
+pub(super) fn limit(deadline: Option<Instant>) -> Limit {
     deadline.map_or(Limit::Never, Limit::At)
 }
 
 impl Lock {
-    #[cfg(feature = "tokio")]
     pub(crate) fn setup(&self) -> &Arc<Setup> {
         &self.setup
+    }
+
+    fn acquire(
+        &self,
+        limit: Limit,
+        cancel: Option<&Cancel>,
+        on_busy: Option<OnBusy<'_>>,
+    ) -> Result<Attempt, Error> {
+        let attempt = wait::acquire(&self.setup, Claim::Exclusive, limit, cancel, on_busy)?;
+        Ok(attempt.map(|hold| Held { hold }))
     }
 
     /// Names a lock with the default options. Nothing is opened or created until it is acquired or observed.
@@ -287,7 +296,7 @@ impl Lock {
     /// Whatever makes it impossible to tell who holds it, or to hold it; see [`Error`]. Nothing stays changed then, but for a
     /// guard that may have been created.
     pub fn try_lock(&self) -> Result<Attempt, Error> {
-        wait::acquire(&self.setup, Limit::Now, None, None)
+        self.acquire(Limit::Now, None, None)
     }
 
     /// Acquires the lock, waiting for as long as it takes.
@@ -310,7 +319,7 @@ impl Lock {
     /// As [`try_lock`](Self::try_lock).
     pub fn lock(&self) -> Result<Held, Error> {
         loop {
-            match wait::acquire(&self.setup, Limit::Never, None, None)? {
+            match self.acquire(Limit::Never, None, None)? {
                 Attempt::Held(held) => return Ok(held),
                 // Only a caller that breaks off gets this answer without a limit.
                 Attempt::Busy(_) => {}
@@ -324,7 +333,7 @@ impl Lock {
     ///
     /// As [`try_lock`](Self::try_lock).
     pub fn lock_until(&self, deadline: Instant) -> Result<Attempt, Error> {
-        wait::acquire(&self.setup, Limit::At(deadline), None, None)
+        self.acquire(Limit::At(deadline), None, None)
     }
 
     /// Acquires the lock, waiting until `deadline` if there is one. `on_busy` is called once, when the lock is first found
@@ -338,7 +347,7 @@ impl Lock {
         deadline: Option<Instant>,
         on_busy: impl FnOnce(&Observation) -> ControlFlow<()>,
     ) -> Result<Attempt, Error> {
-        wait::acquire(&self.setup, limit(deadline), None, Some(&mut once(on_busy)))
+        self.acquire(limit(deadline), None, Some(&mut once(on_busy)))
     }
 
     /// Acquires the lock, waiting until `deadline` if there is one, or until it is given up from outside: then the answer is
@@ -348,7 +357,7 @@ impl Lock {
     ///
     /// As [`try_lock`](Self::try_lock).
     pub fn lock_cancellable(&self, deadline: Option<Instant>, cancel: &Cancel) -> Result<Attempt, Error> {
-        wait::acquire(&self.setup, limit(deadline), Some(cancel), None)
+        self.acquire(limit(deadline), Some(cancel), None)
     }
 
     /// As [`lock_cancellable`](Self::lock_cancellable), with `on_busy` as of [`lock_with`](Self::lock_with).
@@ -362,7 +371,7 @@ impl Lock {
         cancel: &Cancel,
         on_busy: impl FnOnce(&Observation) -> ControlFlow<()>,
     ) -> Result<Attempt, Error> {
-        wait::acquire(&self.setup, limit(deadline), Some(cancel), Some(&mut once(on_busy)))
+        self.acquire(limit(deadline), Some(cancel), Some(&mut once(on_busy)))
     }
 
     /// Which lock it is, whichever way its path is spelled: for taking several in one order.
@@ -403,7 +412,12 @@ impl Lock {
     ///
     /// As [`observe`](Self::observe).
     pub fn observe_holder(&self, seen: &Observation) -> Result<Observation, Error> {
-        let depth = seen.record.as_ref().map_or(Depth::Processes, |record| Depth::Holder(record.pid));
+        let depth = match &seen.record {
+            None => Depth::Processes,
+            // That of all who share it names none of them; its first one need not be there any more.
+            Some(record) if record.is_shared() => return self.observe(),
+            Some(record) => Depth::Holder(record.pid),
+        };
         observe::observe(&self.setup, depth)
     }
 

@@ -8,17 +8,20 @@
 //! another process than the one that acquired it only closes its copies: unlocking there would end its parent's hold.
 
 use std::any::Any;
-use std::os::fd::{AsFd as _, AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::directory::Directory;
+use super::group;
 use super::guard::Guard;
 use super::handle::Setup;
+use super::judge::Claim;
 use super::naming::Naming;
-use super::publish::{Born, Found, Publication};
+use super::publish::{Born, Found};
+use super::ticket::Ticket;
 use crate::error::Error;
 use crate::escape;
 use crate::record::Record;
@@ -68,10 +71,16 @@ pub enum Integrity {
 #[must_use = "the lock is released as soon as this value is dropped"]
 #[derive(Debug)]
 pub struct Held {
+    pub(super) hold: Hold,
+}
+
+/// A hold of either kind, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Hold {
     /// `None` once it has ended.
     holding: Option<Box<dyn Holding>>,
-    outcome: Outcome,
-    token: u64,
+    pub(super) outcome: Outcome,
+    pub(super) token: u64,
     /// The process that acquired it.
     owner: u32,
 }
@@ -86,54 +95,61 @@ pub(crate) struct Parts {
     pub(crate) published: Option<(Born, Found)>,
     pub(crate) recordless: Option<String>,
     pub(crate) record: Record,
+    /// What one who shares the lock has besides.
+    pub(crate) share: Option<Share>,
+}
+
+/// What one who shares the lock has besides.
+#[derive(Debug)]
+pub(crate) struct Share {
+    /// The record that all of them have together.
+    pub(crate) group: Record,
+    /// By which this one is listed; why not, if it is not.
+    pub(crate) listed: Result<Ticket, Error>,
 }
 
 impl Held {
     /// A hold that a store has just given to this process.
     pub fn new(holding: impl Holding, outcome: Outcome, token: u64) -> Self {
-        Self { holding: Some(Box::new(holding)), outcome, token, owner: sys::process_id() }
+        Self { hold: Hold::new(holding, outcome, token) }
     }
 
     /// Whether the last holder ended cleanly.
     pub fn outcome(&self) -> &Outcome {
-        &self.outcome
+        &self.hold.outcome
     }
 
     /// The fencing token: larger than that of every earlier holder, at least the wall clock in microseconds since 1970, and
     /// below 2^53.
     pub fn token(&self) -> u64 {
-        self.token
+        self.hold.token
     }
 
     /// The record by which this holder is known to others.
     pub fn record(&self) -> &Record {
-        self.holding().record()
+        self.hold.holding().record()
     }
 
     /// Why there is no record, if there is none. Only in flock naming, where none can be written: then there is one kernel
     /// lock instead of two, nobody is told *recovered*, and the token rests on the clock alone.
     pub fn recordless(&self) -> Option<&str> {
-        self.holding().recordless()
+        self.hold.holding().recordless()
     }
 
     /// The lock's well-known path, absolute; in a store that is no directory its URL and the name.
     pub fn path(&self) -> &Path {
-        self.holding().path()
+        self.hold.holding().path()
     }
 
     /// Which of the lock's two files has that path; `None` in a store where there are no files.
     pub fn naming(&self) -> Option<Naming> {
-        self.holding().naming()
+        self.hold.holding().naming()
     }
 
     /// The hold as its store keeps it, for that store; `None` if another one does.
     pub fn kept_as<T: Holding>(&self) -> Option<&T> {
-        let holding: &dyn Any = self.holding();
+        let holding: &dyn Any = self.hold.holding();
         holding.downcast_ref()
-    }
-
-    fn holding(&self) -> &dyn Holding {
-        &**self.holding.as_ref().expect("it is taken out only by what consumes or drops this value")
     }
 
     /// Looks whether this still is the hold that it was: in a directory, whether the names still mean the files that are locked.
@@ -145,18 +161,18 @@ impl Held {
     ///
     /// [`Error::Io`] if a name can't be looked at, so that it can't be told.
     pub fn verify(&self) -> Result<Integrity, Error> {
-        self.holding().verify()
+        self.hold.holding().verify()
     }
 
     /// A descriptor that becomes readable as soon as the hold is lost, where it can be lost while the holder lives: see
     /// [`Holding::lost`].
     pub fn lost(&self) -> Option<BorrowedFd<'_>> {
-        self.holding().lost()
+        self.hold.holding().lost()
     }
 
     /// How long after now nobody else can hold the lock, where it can be lost: see [`Holding::time_left`].
     pub fn time_left(&self) -> Option<Duration> {
-        self.holding().time_left()
+        self.hold.holding().time_left()
     }
 
     /// Lets a program that `command` starts inherit the lock: it is then held until both this value has ended and every
@@ -164,8 +180,7 @@ impl Held {
     ///
     /// This value has to live until the command is started. Programs started by other commands still inherit nothing.
     pub fn hand_to(&self, command: &mut Command) {
-        let descriptors = self.descriptors().iter().map(AsRawFd::as_raw_fd).collect();
-        sys::hand_over_at_exec(command, descriptors);
+        self.hold.hand_to(command);
     }
 
     /// The descriptors that have the kernel locks, for a child that is started by other means than [`Command`]: whoever inherits them
@@ -173,7 +188,7 @@ impl Held {
     ///
     /// They are closed by the hold's end, and none of them may be unlocked or closed before.
     pub fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
-        self.holding().descriptors()
+        self.hold.holding().descriptors()
     }
 
     /// Ends the hold cleanly: the record is removed and both locks are given back, also for processes that inherited them.
@@ -185,24 +200,45 @@ impl Held {
     /// [`Error::Io`] if the record can't be removed, or in flock naming marked as released. The locks are given back all the
     /// same; the next holder is told *recovered*.
     pub fn release(mut self) -> Result<(), Error> {
-        self.end(End::Clean)
+        self.hold.end(End::Clean)
     }
 
     /// Ends the hold uncleanly: the locks are given back, and the record stays, so that the next holder is told
     /// *recovered*. For a job that was killed or a recovery that failed.
     pub fn abandon(mut self) {
         // An unclean end writes nothing, so that nothing can fail.
-        let _ = self.end(End::Unclean);
+        let _ = self.hold.end(End::Unclean);
     }
 
     /// Ends the hold as if it had never been acquired, for a job that could not be started: the next holder is told what this
     /// one was told, *recovered* with the same record included.
     pub fn undo(mut self) {
         // As well as possible; a record of ours that stays tells the next one *recovered*, which errs on the safe side.
-        let _ = self.end(End::Undone);
+        let _ = self.hold.end(End::Undone);
+    }
+}
+
+impl Hold {
+    pub(super) fn new(holding: impl Holding, outcome: Outcome, token: u64) -> Self {
+        Self { holding: Some(Box::new(holding)), outcome, token, owner: sys::process_id() }
     }
 
-    fn end(&mut self, end: End) -> Result<(), Error> {
+    pub(super) fn holding(&self) -> &dyn Holding {
+        &**self.holding.as_ref().expect("it is taken out only by what consumes or drops this value")
+    }
+
+    /// What is kept in files, for the change from one kind to the other.
+    pub(super) fn parts_mut(&mut self) -> Option<&mut Parts> {
+        let holding: &mut dyn Any = &mut **self.holding.as_mut()?;
+        holding.downcast_mut()
+    }
+
+    pub(super) fn hand_to(&self, command: &mut Command) {
+        let descriptors = self.holding().descriptors().iter().map(AsRawFd::as_raw_fd).collect();
+        sys::hand_over_at_exec(command, descriptors);
+    }
+
+    pub(super) fn end(&mut self, end: End) -> Result<(), Error> {
         let Some(holding) = self.holding.take() else { return Ok(()) };
         if sys::process_id() != self.owner {
             return Ok(());
@@ -255,11 +291,16 @@ impl Holding for Parts {
 
     fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
         let record = self.published.as_ref().map(|(born, _)| born.handle.as_fd());
-        [self.guard.handle.as_fd()].into_iter().chain(record).collect()
+        let listed = self.share.as_ref().and_then(|share| share.listed.as_ref().ok()).map(AsFd::as_fd);
+        [self.guard.handle.as_fd()].into_iter().chain(record).chain(listed).collect()
     }
 
-    fn end(self: Box<Self>, end: End) -> Result<(), Error> {
-        let ended = self.end_record(end);
+    fn end(mut self: Box<Self>, end: End) -> Result<(), Error> {
+        let ended = match self.share.take() {
+            None => self.end_record(end),
+            // It has done nothing that could be half done: all its ends are alike. It is listed until it has left.
+            Some(share) => self.leave(&share),
+        };
         self.guard.unlock();
         ended
     }
@@ -277,25 +318,22 @@ impl Parts {
                 Ok(())
             }
             (End::Clean, Naming::Record) => desk.try_remove_own(born),
+            // The record keeps the token, so it stays, marked as released.
             (End::Clean, Naming::Flock) => {
-                // The record keeps the token, so it stays, marked as released.
-                match desk.publish_over_own(self.record.released().to_json().as_bytes(), born) {
-                    Ok(Publication::Done(marked)) => {
-                        marked.unlock();
-                        Ok(())
-                    }
-                    // The name is somebody else's by now: theirs stays.
-                    Ok(Publication::JudgeAgain) => Ok(()),
-                    Err(error) => Err(error),
-                }
+                desk.put_in_place(born, &Found::Nothing, &self.record, Claim::Exclusive)
             }
         };
         born.unlock();
         ended
     }
+
+    fn leave(&self, share: &Share) -> Result<(), Error> {
+        let Some((born, _)) = &self.published else { return Ok(()) };
+        group::leave(&self.setup.desk(&self.directory, &self.guard), born, &share.group)
+    }
 }
 
-impl Drop for Held {
+impl Drop for Hold {
     fn drop(&mut self) {
         let end = if std::thread::panicking() { End::Unclean } else { End::Clean };
         // Nobody is there to be told; `release` tells.

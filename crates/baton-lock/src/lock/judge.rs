@@ -11,12 +11,15 @@
 //! 2. P2 asks whether the name still means that file: no. It judges again, and finds P1's byte 0 locked.
 //!
 //! Asked the other way round, both answers could be true of different moments.
+//!
+//! Who wants to share the lock is told of a group of readers that it can join ([`super::group`]), where a writer is told *busy*.
 
 use std::ffi::OsStr;
 use std::time::Duration;
 
 use super::ancestor;
 use super::directory::Directory;
+use super::group::Group;
 use super::publish::Found;
 use super::token;
 use crate::diagnosis::{AncestorState, State};
@@ -58,6 +61,16 @@ pub(crate) struct Rules {
     /// Records of other users are looked at, not refused: flock naming.
     pub(crate) shared: bool,
     pub(crate) malformed: Malformed,
+    pub(crate) claim: Claim,
+}
+
+/// How a lock is wanted or held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Claim {
+    /// By nobody else: a writer.
+    Exclusive,
+    /// Along with others who share it: a reader.
+    Shared,
 }
 
 /// What the record's name means.
@@ -69,6 +82,8 @@ pub(crate) enum Verdict {
     Departed(Box<Departed>),
     /// Somebody holds the lock, or that can't be ruled out.
     Busy(State, Option<Box<Record>>),
+    /// Others share it, who can be joined; only for one who wants to share it.
+    Group(Group, Box<Record>),
     /// The name changed its meaning meanwhile, or somebody else judges: look again.
     Changed,
     /// In flock naming: no record can be published there, and nobody holds the one that is there.
@@ -86,14 +101,14 @@ impl Verdict {
         match self {
             Self::Departed(departed) => departed.record.as_ref().map_or(0, |record| token::of(record)),
             Self::OutOfReach { token, .. } => *token,
-            Self::Absent | Self::Busy(..) | Self::Changed => 0,
+            Self::Absent | Self::Busy(..) | Self::Group(..) | Self::Changed => 0,
         }
     }
 
     /// Does nobody hold the lock, as far as the record says?
     pub(crate) fn is_obtainable(&self) -> bool {
         match self {
-            Self::Absent | Self::Departed(_) | Self::OutOfReach { .. } => true,
+            Self::Absent | Self::Departed(_) | Self::OutOfReach { .. } | Self::Group(..) => true,
             Self::Busy(..) | Self::Changed => false,
         }
     }
@@ -110,14 +125,21 @@ pub(crate) struct Departed {
 }
 
 impl Departed {
-    /// Does it stand for a holder that left no readable record?
-    pub(crate) fn stands_for_unknown(&self) -> bool {
-        self.record.as_ref().is_some_and(|record| record.stands_for_unknown())
+    /// Was it of readers, who may be listed still?
+    pub(crate) fn is_of_readers(&self) -> bool {
+        self.record.as_ref().is_some_and(|record| record.is_shared())
     }
 
-    /// Was it marked as released, so that nobody died?
-    pub(crate) fn is_released(&self) -> bool {
-        self.record.as_ref().is_some_and(|record| record.is_released())
+    /// Did nobody die? It was marked as released, or is of readers, who leave nothing half done.
+    pub(crate) fn tells_of_nobody(&self) -> bool {
+        self.record.as_ref().is_some_and(|record| record.tells_of_nobody())
+    }
+
+    /// The record of who died: of readers that of the writer before them.
+    pub(crate) fn whose(&self) -> Option<&Record> {
+        let record = self.record.as_deref()?;
+        let dead = record.unrepaired().unwrap_or(record);
+        Some(dead).filter(|dead| !dead.stands_for_unknown())
     }
 
     /// Was it Baton's?
@@ -133,13 +155,14 @@ impl Departed {
 
     /// What is to be put back if what replaces it is taken back.
     pub(crate) fn found(mut self) -> Found {
-        if self.is_released() {
+        if self.tells_of_nobody() {
             return Found::Nothing;
         }
-        match self.record.take().filter(|record| !record.stands_for_unknown()) {
-            None => Found::Unreadable,
-            Some(record) => Found::Record { record, bytes: std::mem::take(&mut self.bytes) },
-        }
+        let Some(dead) = self.whose() else { return Found::Unreadable };
+        let is_own = self.record.as_deref().is_some_and(|record| record.unrepaired().is_none());
+        let record = Box::new(dead.clone());
+        let bytes = if is_own { std::mem::take(&mut self.bytes) } else { record.to_json().into_bytes() };
+        Found::Record { record, bytes }
     }
 
     /// Lets others judge it again.
@@ -176,13 +199,15 @@ pub(crate) fn judge(directory: &Directory, name: &OsStr, rules: Rules) -> Result
     }
     check(directory, name, rules, &stat)?;
     if !sys::try_lock_range(&handle, Range::Judge).map_err(failed)? {
-        return verdict_while_others_judge(&handle, failed);
+        return verdict_while_others_judge(&handle, rules, failed);
+    }
+    let is_held = sys::is_range_locked(&handle, Range::Holder).map_err(failed);
+    if !matches!(is_held, Ok(false)) {
+        // Which gives back byte 1.
+        let group = Group::new(handle, stat.id);
+        return is_held.map(|_| group.verdict(rules));
     }
     let departed = Box::new(Departed { handle, id: stat.id, bytes: Vec::new(), record: None });
-    if sys::is_range_locked(&departed.handle, Range::Holder).map_err(failed)? {
-        let record = held_record(&departed.handle);
-        return Ok(Verdict::Busy(State::Held, record));
-    }
     if !directory.means(name, &departed.handle, stat.id)? {
         return Ok(Verdict::Changed);
     }
@@ -247,12 +272,18 @@ pub(crate) fn held_all_the_same(directory: &Directory, name: &OsStr) -> Result<O
     Ok(is_held.then_some(handle))
 }
 
-/// Somebody else has byte 1. If byte 0 is taken as well the answer is known already.
-fn verdict_while_others_judge(handle: &Handle, failed: impl Fn(Errno) -> Error) -> Result<Verdict, Error> {
-    if sys::is_range_locked(handle, Range::Holder).map_err(failed)? {
-        return Ok(Verdict::Busy(State::Held, held_record(handle)));
+/// Somebody else has byte 1. If byte 0 is taken as well the answer is known already, but to one who might join.
+fn verdict_while_others_judge(
+    handle: &Handle,
+    rules: Rules,
+    failed: impl Fn(Errno) -> Error,
+) -> Result<Verdict, Error> {
+    if !sys::is_range_locked(handle, Range::Holder).map_err(failed)? {
+        return Ok(Verdict::Changed);
     }
-    Ok(Verdict::Changed)
+    let record = held_record(handle);
+    let may_join = rules.claim == Claim::Shared && record.as_ref().is_some_and(|record| record.is_shared());
+    Ok(if may_join { Verdict::Changed } else { Verdict::Busy(State::Held, record) })
 }
 
 /// The record of a living holder, for the message.
@@ -282,7 +313,7 @@ fn glance(directory: &Directory, name: &OsStr, rules: Rules) -> Result<Verdict, 
     let stat = sys::stat(&handle).map_err(failed)?;
     check(directory, name, rules, &stat)?;
     if sys::is_range_locked(&handle, Range::Holder).map_err(failed)? {
-        return Ok(Verdict::Busy(State::Held, held_record(&handle)));
+        return Ok(Group::new(handle, stat.id).verdict(rules));
     }
     if !directory.means(name, &handle, stat.id)? {
         return Ok(Verdict::Changed);

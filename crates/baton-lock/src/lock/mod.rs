@@ -14,10 +14,11 @@
 //! | 5 the token | [`token`] |
 //! | 6 publishing | [`publish`] |
 //! | all seven, once | [`acquire`] |
+//! | the same for one who shares the lock | [`sharing`], [`group`] |
 //! | again and again, asleep in between | [`wait`], [`doze`] |
 //! | whose turn it is | [`queue`], [`ticket`], [`grace`] |
 //! | giving up a wait from outside | [`cancel`] |
-//! | holding and releasing | [`held`] |
+//! | holding and releasing | [`held`], [`shared`] |
 //! | asking without taking | [`observe`] |
 //! | ending somebody else's hold | [`breaking`] |
 //! | which locks there are, and pruning them | [`survey`], [`prune`], [`floor`] |
@@ -33,6 +34,7 @@ mod directory;
 mod doze;
 mod floor;
 mod grace;
+mod group;
 mod guard;
 mod handle;
 mod held;
@@ -42,6 +44,8 @@ mod observe;
 mod prune;
 mod publish;
 mod queue;
+mod shared;
+mod sharing;
 mod survey;
 mod ticket;
 mod token;
@@ -56,4 +60,5 @@ pub use held::{Held, Integrity, Outcome};
 pub use judge::Malformed;
 pub use naming::Naming;
 pub use prune::{Kept, Pruned, Pruning};
+pub use shared::{HeldShared, NotDowngraded};
 pub use wait::Attempt;

@@ -6,6 +6,7 @@
 //! | record | `P` | `P.holder` |
 //! | companion, the file of the other naming that is looked at | `P.holder` | `P`, `P.guard` |
 //! | queue, the directory of the waiters' tickets | `P.queue` | `P.queue` |
+//! | readers, the directory of the tickets of those who share the lock | `P.readers` | `P.readers` |
 //! | temporaries of the record | `.P.<16 hex digits>.tmp` | `.P.holder.<16 hex digits>.tmp` |
 //! | temporaries of the guard | `.P.guard.<16 hex digits>.tmp` | `.P.<16 hex digits>.tmp` |
 
@@ -38,6 +39,7 @@ pub(crate) struct Names {
     pub(crate) guard: OsString,
     pub(crate) record: OsString,
     pub(crate) queue: OsString,
+    pub(crate) readers: OsString,
 }
 
 impl Names {
@@ -46,7 +48,8 @@ impl Names {
             Naming::Record => (guard_of(well_known), well_known.to_owned()),
             Naming::Flock => (well_known.to_owned(), holder_of(well_known)),
         };
-        Self { guard, record, queue: with_ending(well_known, ".queue") }
+        let [queue, readers] = [".queue", ".readers"].map(|ending| with_ending(well_known, ending));
+        Self { guard, record, queue, readers }
     }
 
     /// The private name for a file that is to become the record or the guard, as which it is given.

@@ -4,6 +4,7 @@
 //! the record is asked for with `F_OFD_GETLK`; a foreign `flock` is read from `/proc/locks` and from the descriptors of the
 //! processes that can be seen. Contents decide nothing where the kernel can be asked.
 
+use std::ffi::OsStr;
 use std::sync::Arc;
 
 use super::ancestor::{self, Life};
@@ -38,16 +39,22 @@ pub(crate) enum Depth {
 
 /// Observes a lock.
 pub(crate) fn observe(setup: &Setup, depth: Depth) -> Result<Observation, Error> {
-    let ((state, record), processes, queue) = match Directory::open(&setup.parent, &setup.allowed) {
-        Ok(directory) => {
-            let directory = Arc::new(directory);
-            let (seen, processes) = look(setup, &directory, depth)?;
-            (seen, processes, waiting(setup, &directory, depth))
+    let directory = match Directory::open(&setup.parent, &setup.allowed) {
+        Ok(directory) => Arc::new(directory),
+        Err(error) => {
+            let (state, record) = state_of(error)?;
+            return Ok(Observation::of(setup, state, record.map(|record| *record)));
         }
-        Err(error) => (state_of(error)?, Vec::new(), Vec::new()),
     };
+    let ((state, record), processes) = look(setup, &directory, depth)?;
     let mut observation = Observation::of(setup, state, record.map(|record| *record));
-    (observation.processes, observation.queue) = (processes, queue);
+    observation.processes = processes;
+    if depth == Depth::Processes {
+        observation.queue = listed(setup, &directory, &setup.names.queue);
+    }
+    if observation.is_shared() && depth != Depth::Files {
+        observation.readers = listed(setup, &directory, &setup.names.readers);
+    }
     Ok(observation)
 }
 
@@ -61,6 +68,7 @@ impl Observation {
             record,
             processes: Vec::new(),
             queue: Vec::new(),
+            readers: Vec::new(),
             place: None,
             queueless: None,
             address: None,
@@ -69,14 +77,17 @@ impl Observation {
     }
 }
 
-/// Who waits, in their order.
-fn waiting(setup: &Setup, directory: &Arc<Directory>, depth: Depth) -> Vec<Record> {
-    let guard = match depth {
-        Depth::Files | Depth::Holder(_) => None,
-        Depth::Processes => Guard::open_to_look(directory, &setup.names, setup.naming).ok().flatten(),
-    };
-    let queue = guard.and_then(|guard| Queue::open(directory, &setup.names, &guard.stat));
-    queue.map_or_else(Vec::new, |queue| queue.waiting())
+/// Who has a place in the queue or list of that name, in their order.
+fn listed(setup: &Setup, directory: &Arc<Directory>, name: &OsStr) -> Vec<Record> {
+    let guard = Guard::open_to_look(directory, &setup.names, setup.naming).ok().flatten();
+    let list = guard.and_then(|guard| Queue::open(directory, name, &guard.stat));
+    list.map_or_else(Vec::new, |list| list.waiting())
+}
+
+/// Who shares the lock, as far as they are listed, if the record is of such.
+pub(crate) fn readers_of(setup: &Setup, record: Option<&Record>) -> Vec<Record> {
+    let directory = record.filter(|record| record.is_shared()).and_then(|_| setup.directory().ok());
+    directory.map_or_else(Vec::new, |directory| listed(setup, &directory, &setup.names.readers))
 }
 
 /// Errors that are a state of the lock.
@@ -256,10 +267,11 @@ impl Unheld {
 fn unheld(setup: &Setup, directory: &Directory, found: &Unheld, content: Content) -> Result<Seen, Error> {
     let name = setup.names.record.as_os_str();
     match content {
-        Content::Baton(record) if record.is_released() => Ok((State::Free, None)),
+        Content::Baton(record) if record.tells_of_nobody() => Ok((State::Free, None)),
         Content::Baton(record) => {
             let is_elsewhere = directory.reach == Reach::OptedIn && judge::is_other_hosts(&record);
             let state = if is_elsewhere { State::OtherHost } else { State::LeftOver };
+            let record = record.unrepaired().cloned().unwrap_or(record);
             let record = Some(Box::new(record)).filter(|record| !record.stands_for_unknown());
             Ok((state, record))
         }

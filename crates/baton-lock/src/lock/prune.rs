@@ -17,14 +17,16 @@
 //! the guard of flock naming is the user's.
 
 use std::ffi::OsStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::directory::Directory;
 use super::floor;
 use super::guard::Guard;
 use super::handle::Setup;
-use super::judge::{self, Verdict};
+use super::judge::{self, Claim, Verdict};
 use super::naming::Naming;
+use super::queue::Queue;
 use super::token;
 use crate::error::Error;
 use crate::sys::{self, Errno};
@@ -81,7 +83,7 @@ pub(crate) fn prune(setup: &Setup, unused: Duration, pruning: Pruning) -> Result
     if setup.naming == Naming::Record && !is_old(guard.stat.modified, unused) {
         return Ok(Pruned::Kept(Kept::Young));
     }
-    if !guard.try_lock(&directory, &setup.names)? {
+    if !guard.try_lock(&directory, &setup.names, Claim::Exclusive)? {
         return Ok(Pruned::Kept(Kept::InUse));
     }
     let pruned = prune_locked(setup, &directory, &guard, unused, pruning);
@@ -97,7 +99,7 @@ fn is_old(modified: Duration, unused: Duration) -> bool {
 /// The guard being locked.
 fn prune_locked(
     setup: &Setup,
-    directory: &Directory,
+    directory: &Arc<Directory>,
     guard: &Guard,
     unused: Duration,
     pruning: Pruning,
@@ -110,20 +112,20 @@ fn prune_locked(
         Naming::Flock => judge::judge_beside(directory, &setup.names.record, setup.rules(), &guard.stat)?,
     };
     match (verdict, setup.naming) {
-        (Verdict::Absent, Naming::Record) => {
-            let stat = sys::stat(&guard.handle).map_err(|errno| {
-                Error::io("look at the guard", &directory.path_of(&setup.names.guard), errno)
-            })?;
-            let last = token::stored(guard, directory, &setup.names)?;
-            match (is_old(stat.modified, unused), last) {
-                (false, _) => Ok(Pruned::Kept(Kept::Young)),
-                (true, 0) => Ok(Pruned::Kept(Kept::Unknown)),
-                (true, token) => remove(directory, &setup.names.guard, token, pruning),
+        // What readers left who were killed tells of nobody.
+        (Verdict::Departed(record), Naming::Record) if record.tells_of_nobody() => {
+            let pruned = prune_guard(setup, directory, guard, unused, pruning)?;
+            let seen = directory.look(&setup.names.record)?;
+            if pruning == Pruning::Real && seen.is_some_and(|seen| record.is(&seen)) {
+                Queue::clear(directory, &setup.names.readers, &guard.stat);
+                unlink(directory, &setup.names.record)?;
             }
+            Ok(pruned)
         }
+        (Verdict::Absent, Naming::Record) => prune_guard(setup, directory, guard, unused, pruning),
         (Verdict::Absent, Naming::Flock) => Ok(Pruned::Nothing),
         // Byte 1 of it is ours until the verdict goes.
-        (Verdict::Departed(record), Naming::Flock) if record.is_released() => {
+        (Verdict::Departed(record), Naming::Flock) if record.tells_of_nobody() => {
             let Some(seen) = directory.look(&setup.names.record)? else { return Ok(Pruned::Nothing) };
             if !record.is(&seen) {
                 return Ok(Pruned::Kept(Kept::InUse));
@@ -135,9 +137,27 @@ fn prune_locked(
             remove(directory, &setup.names.record, token, pruning)
         }
         (Verdict::Departed(_), _) => Ok(Pruned::Kept(Kept::LeftOver)),
-        (Verdict::Busy(..) | Verdict::Changed | Verdict::OutOfReach { .. }, _) => {
+        (Verdict::Busy(..) | Verdict::Changed | Verdict::Group(..) | Verdict::OutOfReach { .. }, _) => {
             Ok(Pruned::Kept(Kept::InUse))
         }
+    }
+}
+
+/// A guard whose record is gone, or tells of nobody.
+fn prune_guard(
+    setup: &Setup,
+    directory: &Directory,
+    guard: &Guard,
+    unused: Duration,
+    pruning: Pruning,
+) -> Result<Pruned, Error> {
+    let stat = sys::stat(&guard.handle)
+        .map_err(|errno| Error::io("look at the guard", &directory.path_of(&setup.names.guard), errno))?;
+    let last = token::stored(guard, directory, &setup.names)?;
+    match (is_old(stat.modified, unused), last) {
+        (false, _) => Ok(Pruned::Kept(Kept::Young)),
+        (true, 0) => Ok(Pruned::Kept(Kept::Unknown)),
+        (true, token) => remove(directory, &setup.names.guard, token, pruning),
     }
 }
 
@@ -145,10 +165,14 @@ fn prune_locked(
 fn remove(directory: &Directory, name: &OsStr, token: u64, pruning: Pruning) -> Result<Pruned, Error> {
     if pruning == Pruning::Real {
         floor::raise(directory, token)?;
-        match sys::unlink(&directory.handle, name) {
-            Ok(()) | Err(Errno::NOENT) => {}
-            Err(errno) => return Err(Error::io("remove", &directory.path_of(name), errno)),
-        }
+        unlink(directory, name)?;
     }
     Ok(Pruned::Removed { token })
+}
+
+fn unlink(directory: &Directory, name: &OsStr) -> Result<(), Error> {
+    match sys::unlink(&directory.handle, name) {
+        Ok(()) | Err(Errno::NOENT) => Ok(()),
+        Err(errno) => Err(Error::io("remove", &directory.path_of(name), errno)),
+    }
 }

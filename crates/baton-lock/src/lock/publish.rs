@@ -16,7 +16,7 @@ use std::ffi::{OsStr, OsString};
 
 use super::directory::Directory;
 use super::guard::unsupported;
-use super::judge::{self, Departed, Rules};
+use super::judge::{self, Claim, Departed, Rules};
 use super::naming::{Names, Naming};
 use crate::error::Error;
 use crate::record::{self, Content, Record};
@@ -88,7 +88,9 @@ pub(crate) struct Desk<'a> {
 impl Desk<'_> {
     /// Publishes a record where there is none, or over one that was judged departed.
     pub(crate) fn publish(&self, json: &[u8], over: Option<&Departed>) -> Result<Publication, Error> {
-        let Some((temporary, born)) = self.write(json)? else { return Ok(Publication::JudgeAgain) };
+        let Some((temporary, born)) = self.write(json, self.rules.claim)? else {
+            return Ok(Publication::JudgeAgain);
+        };
         let named = match over {
             None => self.name_first(&temporary),
             Some(departed) => self.exchange(&temporary, |stat| departed.is(stat)),
@@ -97,9 +99,14 @@ impl Desk<'_> {
     }
 
     /// Publishes a record over our own one, or anew if that one is gone. `JudgeAgain`: the name is somebody else's.
-    pub(crate) fn publish_over_own(&self, json: &[u8], own: &Born) -> Result<Publication, Error> {
+    pub(crate) fn publish_over_own(
+        &self,
+        json: &[u8],
+        own: &Born,
+        claim: Claim,
+    ) -> Result<Publication, Error> {
         for _ in 0..WRITINGS {
-            let Some((temporary, born)) = self.write(json)? else { continue };
+            let Some((temporary, born)) = self.write(json, claim)? else { continue };
             let named = match self.directory.means(&self.names.record, &own.handle, own.id) {
                 Ok(true) => self.exchange(&temporary, |stat| stat.id == own.id),
                 Ok(false) => self.name_first(&temporary),
@@ -131,11 +138,15 @@ impl Desk<'_> {
 
     /// Writes the record under a private name and locks it. `None`: somebody who sweeps took it for left over in the moment
     /// before it was locked.
-    fn write(&self, json: &[u8]) -> Result<Option<(OsString, Born)>, Error> {
+    fn write(&self, json: &[u8], claim: Claim) -> Result<Option<(OsString, Born)>, Error> {
         let temporary = self.directory.temporary(&self.names.record)?;
         let handle = sys::open_at(&self.directory.handle, &temporary, Access::CreateNew)
             .map_err(|errno| self.failed("create a record in", errno))?;
-        let written = match sys::try_lock_range(&handle, Range::Holder) {
+        let locked = match claim {
+            Claim::Exclusive => sys::try_lock_range(&handle, Range::Holder),
+            Claim::Shared => sys::try_share_range(&handle, Range::Holder),
+        };
+        let written = match locked {
             Ok(false) => return Ok(None),
             Ok(true) => self.fill(&handle, json),
             Err(errno) => Err(errno),
@@ -229,6 +240,18 @@ impl Desk<'_> {
     ///
     /// Where that is not possible (the disk is full) our record stays, unlocked: the next one is told *recovered* from us.
     pub(crate) fn put_back(&self, born: &Born, found: &Found, ours: &Record) {
+        let _ = self.put_in_place(born, found, ours, Claim::Exclusive);
+        born.unlock();
+    }
+
+    /// The same, the record's lock apart: whether it was possible. What is put there is locked for a moment.
+    pub(crate) fn put_in_place(
+        &self,
+        born: &Born,
+        found: &Found,
+        ours: &Record,
+        claim: Claim,
+    ) -> Result<(), Error> {
         let token = ours.token().unwrap_or(0);
         let instead = match (found, self.naming) {
             (Found::Nothing, Naming::Record) => None,
@@ -240,15 +263,13 @@ impl Desk<'_> {
             }
             (Found::Unreadable, _) => Some(ours.standing_for_unknown().to_json().into_bytes()),
         };
-        match instead {
-            None => self.remove_own(born),
-            Some(json) => {
-                if let Ok(Publication::Done(put)) = self.publish_over_own(&json, born) {
-                    put.unlock();
-                }
-            }
+        let Some(json) = instead else { return self.try_remove_own(born) };
+        match self.publish_over_own(&json, born, claim)? {
+            Publication::Done(put) => put.unlock(),
+            // The name is somebody else's by now: theirs stays.
+            Publication::JudgeAgain => {}
         }
-        born.unlock();
+        Ok(())
     }
 
     /// Removes our record if its name still means it. Errors are the caller's to judge.
@@ -260,11 +281,6 @@ impl Desk<'_> {
             Ok(()) | Err(Errno::NOENT) => Ok(()),
             Err(errno) => Err(self.failed("remove the record", errno)),
         }
-    }
-
-    fn remove_own(&self, born: &Born) {
-        // It then stays, unlocked, as after a crash: the next one is told *recovered*.
-        let _ = self.try_remove_own(born);
     }
 
     /// Removes what crashed publishers left under private names. `true`: an ancestor's record was found there and has its

@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 use super::directory::Directory;
 use super::grace::{Sight, Sighting};
-use super::judge::is_strangers;
+use super::judge::{Claim, is_strangers};
 use super::naming::Names;
 use super::ticket::{TICKET, Ticket};
 use crate::error::Error;
@@ -103,28 +103,28 @@ impl Entry {
 
 impl Queue {
     /// Opens the queue if there is one that can be trusted and looked at.
-    pub(crate) fn open(directory: &Arc<Directory>, names: &Names, guard: &Stat) -> Option<Self> {
+    pub(crate) fn open(directory: &Arc<Directory>, name: &OsStr, guard: &Stat) -> Option<Self> {
         // Nearly always there is none.
-        let seen = sys::stat_at(&directory.handle, &names.queue).ok()?;
+        let seen = sys::stat_at(&directory.handle, name).ok()?;
         if seen.kind != FileKind::Directory || is_strangers(&seen, guard) {
             return None;
         }
-        let handle = sys::open_directory_at(&directory.handle, &names.queue).ok()?;
-        Some(Self { directory: Arc::clone(directory), name: names.queue.clone(), handle, guard: *guard })
+        let handle = sys::open_directory_at(&directory.handle, name).ok()?;
+        Some(Self { directory: Arc::clone(directory), name: name.to_owned(), handle, guard: *guard })
     }
 
     /// Opens the queue, made if need be.
-    pub(super) fn make(directory: &Arc<Directory>, names: &Names, guard: &Stat) -> Result<Self, Error> {
-        let path = || directory.path_of(&names.queue);
-        let is_new = match sys::make_directory(&directory.handle, &names.queue, 0o700) {
+    pub(super) fn make(directory: &Arc<Directory>, name: &OsStr, guard: &Stat) -> Result<Self, Error> {
+        let path = || directory.path_of(name);
+        let is_new = match sys::make_directory(&directory.handle, name, 0o700) {
             Ok(()) => true,
             Err(Errno::EXIST) => false,
             Err(errno) => return Err(Error::io("make the queue", &path(), errno)),
         };
-        let Some(queue) = Self::open(directory, names, guard) else {
+        let Some(queue) = Self::open(directory, name, guard) else {
             if is_new {
                 // Of what the umask left of its mode nobody can make a queue; nor need it be in anybody's way.
-                let _ = sys::remove_directory(&directory.handle, &names.queue);
+                let _ = sys::remove_directory(&directory.handle, name);
             }
             return Err(Error::Unsafe {
                 path: path(),
@@ -156,7 +156,9 @@ impl Queue {
 
     /// Who comes before somebody of that standing, those apart who were passed. Dead ones are cleared away, and what those have left
     /// who died when they came.
-    pub(crate) fn ahead(self, standing: Standing, token: u64) -> Option<Ahead> {
+    ///
+    /// Before one who wants to share the lock only those come who don't: readers may hold it beside each other, in whatever order they come.
+    pub(crate) fn ahead(self, standing: Standing, claim: Claim, token: u64) -> Option<Ahead> {
         let names = sys::names_in(&self.handle, |_| true).unwrap_or_default();
         let is_before = |entry: &Entry| match standing {
             Standing::Newcomer => true,
@@ -165,13 +167,13 @@ impl Queue {
         };
         let mut before = sorted(&names);
         before.retain(|entry| !entry.is_passed && is_before(entry));
-        let living: Vec<_> =
+        let mut living: Vec<_> =
             before.into_iter().filter_map(|entry| Some((entry, self.living(entry)?))).collect();
+        living.retain(|(_, seen)| claim == Claim::Exclusive || !is_readers(&seen.handle));
         if !living.is_empty() {
             return Some(self.behind(living, token));
         }
-        let is_temporary = |name: &&OsString| Names::is_temporary(OsStr::new(TICKET), name);
-        names.iter().filter(is_temporary).for_each(|name| self.clear(name));
+        self.clear_temporaries(&names);
         if matches!(standing, Standing::Newcomer) {
             self.clear_passed(&names);
             self.go_if_empty();
@@ -206,7 +208,7 @@ impl Queue {
         if sys::is_range_locked(&seen.handle, Range::Holder) == Ok(true) {
             return Some(seen);
         }
-        self.clear(&name);
+        self.clear_one(&name);
         None
     }
 
@@ -223,7 +225,7 @@ impl Queue {
     }
 
     /// Removes a ticket, or one that is about to get its name, if nobody has it locked.
-    fn clear(&self, name: &OsStr) {
+    fn clear_one(&self, name: &OsStr) {
         // Another user's can't be; it counts for nothing all the same.
         let Ok(handle) = sys::open_at(&self.handle, name, Access::ReadWrite) else { return };
         if sys::try_lock_range(&handle, Range::Holder) == Ok(true) {
@@ -239,6 +241,23 @@ impl Queue {
         matches!((sys::stat_at(&self.handle, name).map(id), sys::stat(handle).map(id)), (Ok(a), Ok(b)) if a == b)
     }
 
+    /// Clears away all who are dead in the queue of that name, and the directory, if nobody is left in it.
+    pub(crate) fn clear(directory: &Arc<Directory>, name: &OsStr, guard: &Stat) {
+        let Some(queue) = Self::open(directory, name, guard) else { return };
+        let names = sys::names_in(&queue.handle, |_| true).unwrap_or_default();
+        for entry in sorted(&names) {
+            drop(queue.living(entry));
+        }
+        queue.clear_temporaries(&names);
+        queue.go_if_empty();
+    }
+
+    /// Those who died before they had a number.
+    fn clear_temporaries(&self, names: &[OsString]) {
+        let is_temporary = |name: &&OsString| Names::is_temporary(OsStr::new(TICKET), name);
+        names.iter().filter(is_temporary).for_each(|name| self.clear_one(name));
+    }
+
     /// Removes the directory, which is refused while there is anything in it.
     pub(super) fn go_if_empty(&self) {
         let _ = sys::remove_directory(&self.directory.handle, &self.name);
@@ -251,10 +270,7 @@ impl Queue {
             if sys::is_range_locked(&handle, Range::Holder) != Ok(true) {
                 return None;
             }
-            match record::classify(&sys::read_start(&handle, record::MAX_READ).ok()?) {
-                Content::Baton(record) => Some(record),
-                _ => None,
-            }
+            named(&handle)
         };
         self.entries().iter().filter_map(living).collect()
     }
@@ -277,11 +293,21 @@ impl Ahead {
 
     /// Whom the nearest one's ticket names.
     pub(crate) fn record(&self) -> Option<Box<Record>> {
-        match record::classify(&sys::read_start(&self.nearest, record::MAX_READ).ok()?) {
-            Content::Baton(record) => Some(Box::new(record)),
-            _ => None,
-        }
+        named(&self.nearest).map(Box::new)
     }
+}
+
+/// Whom a ticket names.
+fn named(ticket: &Handle) -> Option<Record> {
+    match record::classify(&sys::read_start(ticket, record::MAX_READ).ok()?) {
+        Content::Baton(record) => Some(record),
+        _ => None,
+    }
+}
+
+/// Is it of one who wants to share the lock? In doubt it is not: then it is let come first.
+fn is_readers(ticket: &Handle) -> bool {
+    named(ticket).is_some_and(|record| record.is_shared())
 }
 
 fn sorted(names: &[OsString]) -> Vec<Entry> {

@@ -5,10 +5,10 @@
 //! is in use.
 
 use std::ffi::OsStr;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 
 use super::directory::Directory;
-use super::handle::Setup;
 use super::naming::Names;
 use super::queue::{Entry, Queue, STEPPING_BACK};
 use crate::diagnosis::Place;
@@ -35,18 +35,18 @@ pub(crate) struct Ticket {
 }
 
 impl Ticket {
-    /// Takes a place at the end of the queue.
+    /// Takes a place at the end of the queue of that name.
     pub(crate) fn take(
-        setup: &Setup,
         directory: &Arc<Directory>,
+        name: &OsStr,
         guard: &Stat,
         record: &Record,
         lets_others_come_first: bool,
     ) -> Result<Self, Error> {
-        let path = || directory.path_of(&setup.names.queue);
+        let path = || directory.path_of(name);
         let failed = |errno| Error::io("take a place in the queue", &path(), errno);
         for _ in 0..TICKETS {
-            let queue = Queue::make(directory, &setup.names, guard)?;
+            let queue = Queue::make(directory, name, guard)?;
             let temporary = Names::temporary(OsStr::new(TICKET), sys::random().map_err(failed)?);
             let handle = match sys::open_at(&queue.handle, &temporary, Access::CreateNew) {
                 Ok(handle) => handle,
@@ -91,6 +91,13 @@ impl Ticket {
         // It counts itself even if somebody has taken its ticket away.
         let before = numbers.iter().filter(|number| **number < self.number).count();
         Place { number: before + 1, of: numbers.len().max(before + 1) }
+    }
+}
+
+impl AsFd for Ticket {
+    /// What is locked for as long as the place is kept, by whoever has a copy of it.
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.handle.as_fd()
     }
 }
 

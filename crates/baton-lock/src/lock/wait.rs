@@ -26,7 +26,8 @@ use super::doze::Doze;
 use super::grace::Grace;
 use super::guard::Guard;
 use super::handle::Setup;
-use super::held::Held;
+use super::held::{Held, Hold};
+use super::judge::Claim;
 use super::naming::Naming;
 use super::observe::{self, Depth};
 use super::queue::{Ahead, Standing};
@@ -39,11 +40,20 @@ use crate::sys::{self, Handle, Stat};
 /// The answer to an attempt.
 #[derive(Debug)]
 #[must_use = "a lock that is held is released as soon as this value is dropped"]
-pub enum Attempt {
+pub enum Attempt<H = Held> {
     /// The lock is held.
-    Held(Held),
+    Held(H),
     /// It is not: by whom, or why. Its `processes` are not filled in; [`crate::Lock::observe`] finds them.
     Busy(Box<Observation>),
+}
+
+impl<H> Attempt<H> {
+    pub(crate) fn map<T>(self, with: impl FnOnce(H) -> T) -> Attempt<T> {
+        match self {
+            Self::Held(held) => Attempt::Held(with(held)),
+            Self::Busy(seen) => Attempt::Busy(seen),
+        }
+    }
 }
 
 /// What is called when a lock is found busy; whether it is given up then.
@@ -82,6 +92,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub(crate) struct Contender {
     setup: Arc<Setup>,
+    claim: Claim,
     sleep: Sleep,
     // What is slept on goes before the place in the queue: who comes next is not to find the guard locked for nobody.
     doze: Doze,
@@ -107,17 +118,21 @@ enum Standpoint {
 enum Obstacle {
     Guard(Approach, State, Option<Box<Record>>),
     Record(Arc<Directory>, Stat, State, Option<Box<Record>>),
+    /// A reader's share of the guard is of no use to it: another one is about to publish.
+    Press(Approach),
     Ahead(Ahead),
+    /// The same, and the lock is held, by readers perhaps.
+    Behind(Ahead, Approach, State, Option<Box<Record>>),
 }
 
 impl Contender {
-    pub(crate) fn new(setup: &Arc<Setup>, sleep: Sleep) -> Self {
+    pub(crate) fn new(setup: &Arc<Setup>, claim: Claim, sleep: Sleep) -> Self {
         let (doze, armed, obstacle, place) = (Doze::Not, None, None, Standpoint::None);
-        Self { setup: Arc::clone(setup), sleep, doze, armed, grace: None, obstacle, place }
+        Self { setup: Arc::clone(setup), claim, sleep, doze, armed, grace: None, obstacle, place }
     }
 
     /// Goes through the steps until the lock is held or something is in the way.
-    pub(crate) fn attempt(&mut self) -> Result<Option<Held>, Error> {
+    pub(crate) fn attempt(&mut self) -> Result<Option<Hold>, Error> {
         let (mut known, over) = std::mem::replace(&mut self.doze, Doze::Not).end();
         let before = self.grace.take();
         let mut grace = over.or(before);
@@ -132,24 +147,32 @@ impl Contender {
                 Standpoint::Ticket(ticket) => Standing::Waiter(ticket),
                 Standpoint::Outside(_) => Standing::Outside,
             };
-            self.obstacle =
-                Some(match approach.enter(&self.setup, Turn { standing, grace: grace.as_ref() })? {
-                    Round::Held(held) => {
-                        self.place = Standpoint::None;
-                        return Ok(Some(held));
-                    }
-                    Round::StartOver => continue,
-                    Round::NotYet(ahead) => Obstacle::Ahead(ahead),
-                    Round::Busy(Busy { state, record, at: At::Guard(approach) }) => {
-                        // Somebody is about to see that it is not his turn, or had it for one who is stopped: those before had their
-                        // time all the same.
-                        self.grace = grace.take().filter(|_| state == State::Acquiring);
-                        Obstacle::Guard(approach, state, record)
-                    }
-                    Round::Busy(Busy { state, record, at: At::Record(directory, guard) }) => {
-                        Obstacle::Record(directory, guard, state, record)
-                    }
-                });
+            let turn = Turn { claim: self.claim, standing, grace: grace.as_ref() };
+            self.obstacle = Some(match approach.enter(&self.setup, turn)? {
+                Round::Held(held) => {
+                    self.place = Standpoint::None;
+                    return Ok(Some(held));
+                }
+                Round::StartOver => continue,
+                Round::NotYet(ahead) => Obstacle::Ahead(ahead),
+                Round::Behind(ahead, approach, state, record) => {
+                    self.grace = grace.take().filter(|_| state == State::Acquiring);
+                    Obstacle::Behind(ahead, approach, state, record)
+                }
+                Round::Busy(Busy { at: At::Press(approach), .. }) => {
+                    self.grace = grace.take();
+                    Obstacle::Press(approach)
+                }
+                Round::Busy(Busy { state, record, at: At::Guard(approach) }) => {
+                    // Somebody is about to see that it is not his turn, or had it for one who is stopped: those before had their
+                    // time all the same.
+                    self.grace = grace.take().filter(|_| state == State::Acquiring);
+                    Obstacle::Guard(approach, state, record)
+                }
+                Round::Busy(Busy { state, record, at: At::Record(directory, guard) }) => {
+                    Obstacle::Record(directory, guard, state, record)
+                }
+            });
             return Ok(None);
         }
         Err(Error::Unstable { path: self.setup.path.clone() })
@@ -157,21 +180,31 @@ impl Contender {
 
     /// Is somebody else just going through the steps?
     fn may_settle(&self) -> bool {
-        matches!(self.obstacle, Some(Obstacle::Guard(_, State::Acquiring, _)))
-            && matches!(self.place, Standpoint::None)
+        matches!(
+            self.obstacle,
+            Some(
+                Obstacle::Guard(_, State::Acquiring, _)
+                    | Obstacle::Behind(_, _, State::Acquiring, _)
+                    | Obstacle::Press(_)
+            )
+        ) && matches!(self.place, Standpoint::None)
     }
 
     /// Takes a place in the queue, if it has none and one is to be had.
     pub(crate) fn queue_up(&mut self) {
         let (Standpoint::None, Some(obstacle)) = (&self.place, &self.obstacle) else { return };
         let (directory, guard) = match obstacle {
-            Obstacle::Guard(approach, ..) => (&approach.directory, &approach.guard.stat),
+            Obstacle::Guard(approach, ..) | Obstacle::Press(approach) | Obstacle::Behind(_, approach, ..) => {
+                (&approach.directory, &approach.guard.stat)
+            }
             Obstacle::Record(directory, guard, ..) => (directory, guard),
             Obstacle::Ahead(ahead) => ahead.place(),
         };
         let record = acquire::record_of(&self.setup, None);
+        let record = if self.claim == Claim::Shared { record.shared() } else { record };
+        let name = &self.setup.names.queue;
         let lets_others_come_first = matches!(obstacle, Obstacle::Ahead(_));
-        self.place = match Ticket::take(&self.setup, directory, guard, &record, lets_others_come_first) {
+        self.place = match Ticket::take(directory, name, guard, &record, lets_others_come_first) {
             Ok(ticket) => Standpoint::Ticket(ticket),
             Err(error) => Standpoint::Outside(error),
         };
@@ -183,7 +216,11 @@ impl Contender {
         self.doze = match (self.obstacle.take(), self.sleep) {
             (None, _) => Doze::Not,
             (Some(Obstacle::Guard(approach, ..)), Sleep::InCall) => Doze::Blocked(approach),
-            (Some(Obstacle::Guard(approach, ..)), Sleep::ByDescriptors) => Doze::posted(setup, approach)?,
+            (Some(Obstacle::Guard(approach, ..)), Sleep::ByDescriptors) => {
+                Doze::posted(setup, approach, self.claim)?
+            }
+            (Some(Obstacle::Press(approach)), _) => Doze::pressed(setup, approach)?,
+            (Some(Obstacle::Behind(ahead, approach, ..)), _) => Doze::behind(setup, ahead, approach)?,
             (Some(Obstacle::Ahead(ahead)), _) => Doze::ahead(setup, ahead)?,
             (Some(Obstacle::Record(directory, _, state, record)), _) => {
                 Doze::at_record(setup, &directory, &state, record.as_deref(), armed)?
@@ -201,7 +238,9 @@ impl Contender {
     /// Sleeps: until it is worth another attempt, the time is over, or it is given up.
     fn sleep(&self, until: Option<Instant>, cancel: Option<&Cancel>) -> Result<(), Error> {
         match &self.doze {
-            Doze::Blocked(approach) => approach.guard.lock(&approach.directory, &self.setup.names),
+            Doze::Blocked(approach) => {
+                approach.guard.lock(&approach.directory, &self.setup.names, self.claim)
+            }
             doze => sleep(&self.setup, doze, until, cancel),
         }
     }
@@ -209,16 +248,19 @@ impl Contender {
     /// What is in the way, and, where it is known, who waits and where.
     fn observation(&self) -> Observation {
         let (state, record) = match &self.obstacle {
-            Some(Obstacle::Guard(_, state, record) | Obstacle::Record(_, _, state, record)) => {
-                (state.clone(), record.clone())
-            }
+            Some(
+                Obstacle::Guard(_, state, record)
+                | Obstacle::Record(_, _, state, record)
+                | Obstacle::Behind(_, _, state, record),
+            ) => (state.clone(), record.clone()),
             Some(Obstacle::Ahead(ahead)) => (State::Acquiring, ahead.record()),
-            None => (State::Acquiring, None),
+            Some(Obstacle::Press(_)) | None => (State::Acquiring, None),
         };
         // Whoever has the user's own file locked and publishes nothing is taken for a client of flock.
         let is_foreign = self.setup.naming == Naming::Flock && state == State::Acquiring && record.is_none();
         let state = if is_foreign { State::ForeignFlock } else { state };
         let mut observation = Observation::of(&self.setup, state, record.map(|record| *record));
+        observation.readers = observe::readers_of(&self.setup, observation.record.as_ref());
         match &self.place {
             Standpoint::None => {}
             Standpoint::Ticket(ticket) => observation.place = Some(ticket.place()),
@@ -252,17 +294,22 @@ fn is_past(until: Option<Instant>) -> bool {
 /// Acquires the lock within a limit. `on_busy` is called once, when it is found busy and a place in the queue was taken.
 pub(crate) fn acquire(
     setup: &Arc<Setup>,
+    claim: Claim,
     limit: Limit,
     cancel: Option<&Cancel>,
     mut on_busy: Option<OnBusy<'_>>,
-) -> Result<Attempt, Error> {
+) -> Result<Attempt<Hold>, Error> {
     if limit == Limit::Now
+        && claim == Claim::Exclusive
         && let Some(record) = observe::held_by_its_record(setup)?
     {
-        return Ok(Attempt::Busy(Box::new(Observation::of(setup, State::Held, Some(record)))));
+        let mut observation = Observation::of(setup, State::Held, Some(record));
+        observation.readers = observe::readers_of(setup, observation.record.as_ref());
+        return Ok(Attempt::Busy(Box::new(observation)));
     }
     let is_endless = limit == Limit::Never && cancel.is_none();
-    let mut contender = Contender::new(setup, if is_endless { Sleep::InCall } else { Sleep::ByDescriptors });
+    let sleep = if is_endless { Sleep::InCall } else { Sleep::ByDescriptors };
+    let mut contender = Contender::new(setup, claim, sleep);
     let busy = |contender: &Contender| Ok(Attempt::Busy(Box::new(contender.observation())));
     let mut settling = 0;
     let mut until = match limit {

@@ -6,8 +6,9 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::diagnosis::Observation;
-use crate::error::Error;
-use crate::lock::{Attempt, Broken, Cancel, Ending, Identity, Lock, Naming, Pruned, Pruning};
+use crate::error::{Error, ErrorKind};
+use crate::escape;
+use crate::lock::{Attempt, Broken, Cancel, Ending, HeldShared, Identity, Lock, Naming, Pruned, Pruning};
 use crate::processes::Process;
 
 /// What is called once, when a lock is found busy; whether it is given up then.
@@ -36,6 +37,29 @@ pub trait StoredLock: Debug + Send + Sync {
         cancel: Option<&Cancel>,
         on_busy: OnBusy<'_>,
     ) -> Result<Attempt, Error>;
+
+    /// As [`Lock::try_lock_shared`].
+    ///
+    /// # Errors
+    ///
+    /// As [`try_lock`](Self::try_lock); also where locks can't be shared.
+    fn try_lock_shared(&self) -> Result<Attempt<HeldShared>, Error> {
+        Err(no_sharing(self.path()))
+    }
+
+    /// As [`Lock::lock_shared_cancellable_with`], where `cancel` may be missing.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_lock_shared`](Self::try_lock_shared).
+    fn lock_shared_with(
+        &self,
+        _deadline: Option<Instant>,
+        _cancel: Option<&Cancel>,
+        _on_busy: OnBusy<'_>,
+    ) -> Result<Attempt<HeldShared>, Error> {
+        Err(no_sharing(self.path()))
+    }
 
     /// Says what state the lock is in, disturbing nobody.
     ///
@@ -109,6 +133,16 @@ pub trait StoredLock: Debug + Send + Sync {
     }
 }
 
+/// In a store where readers and writers are not told apart.
+pub(crate) fn no_sharing(path: &Path) -> Error {
+    Error::Store {
+        kind: ErrorKind::Unsupported,
+        message: format!("{} is kept where locks can't be shared", escape::path(path)),
+        hint: Some("share a lock that is kept in files".to_owned()),
+        source: None,
+    }
+}
+
 impl StoredLock for Lock {
     fn path(&self) -> &Path {
         self.path()
@@ -127,6 +161,22 @@ impl StoredLock for Lock {
         match cancel {
             None => self.lock_with(deadline, on_busy),
             Some(cancel) => self.lock_cancellable_with(deadline, cancel, on_busy),
+        }
+    }
+
+    fn try_lock_shared(&self) -> Result<Attempt<HeldShared>, Error> {
+        self.try_lock_shared()
+    }
+
+    fn lock_shared_with(
+        &self,
+        deadline: Option<Instant>,
+        cancel: Option<&Cancel>,
+        on_busy: OnBusy<'_>,
+    ) -> Result<Attempt<HeldShared>, Error> {
+        match cancel {
+            None => self.lock_shared_with(deadline, on_busy),
+            Some(cancel) => self.lock_shared_cancellable_with(deadline, cancel, on_busy),
         }
     }
 

@@ -28,5 +28,6 @@ mod place;
 
 pub use directory::Directory;
 pub use holding::{End, Holding};
+pub(crate) use lock::no_sharing;
 pub use lock::{OnBusy, StoredLock};
 pub use place::{Intent, Store};

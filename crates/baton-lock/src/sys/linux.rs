@@ -43,6 +43,8 @@ pub(crate) enum Flock {
     Exclusive,
     /// Exclusive, not waiting.
     TryExclusive,
+    /// Shared, waiting.
+    Shared,
     /// Shared, not waiting.
     TryShared,
     /// Give it back, for every copy of the descriptor.
@@ -192,6 +194,7 @@ pub(super) fn flock(file: &Handle, operation: Flock) -> Result<()> {
     let operation = match operation {
         Flock::Exclusive => FlockOperation::LockExclusive,
         Flock::TryExclusive => FlockOperation::NonBlockingLockExclusive,
+        Flock::Shared => FlockOperation::LockShared,
         Flock::TryShared => FlockOperation::NonBlockingLockShared,
         Flock::Unlock => FlockOperation::Unlock,
     };
@@ -229,7 +232,15 @@ fn described(kind: libc::c_int, range: Range) -> libc::flock {
 }
 
 pub(super) fn try_lock_range(file: &Handle, range: Range) -> Result<bool> {
-    match fcntl_range(file, libc::F_OFD_SETLK, libc::F_WRLCK, range) {
+    try_range(file, libc::F_WRLCK, range)
+}
+
+pub(super) fn try_share_range(file: &Handle, range: Range) -> Result<bool> {
+    try_range(file, libc::F_RDLCK, range)
+}
+
+fn try_range(file: &Handle, kind: libc::c_int, range: Range) -> Result<bool> {
+    match fcntl_range(file, libc::F_OFD_SETLK, kind, range) {
         Ok(_) => Ok(true),
         Err(Errno::AGAIN | Errno::ACCESS) => Ok(false),
         Err(error) => Err(error),
@@ -240,13 +251,19 @@ pub(super) fn unlock_range(file: &Handle, range: Range) -> Result<()> {
     fcntl_range(file, libc::F_OFD_SETLK, libc::F_UNLCK, range).map(drop)
 }
 
+pub(super) fn is_range_exclusive(file: &Handle, range: Range) -> Result<bool> {
+    fcntl_range(file, libc::F_OFD_GETLK, libc::F_RDLCK, range).map(|found| found != libc::F_UNLCK)
+}
+
 pub(super) fn is_range_locked(file: &Handle, range: Range) -> Result<bool> {
     fcntl_range(file, libc::F_OFD_GETLK, libc::F_WRLCK, range).map(|found| found != libc::F_UNLCK)
 }
 
 /// Waits until nobody else has the range locked, without keeping it. Direct system calls, which leave `errno` alone unless they fail:
 /// the C library's `fcntl` can be cancelled, and notes in the calling thread's own memory that it may be.
-pub(super) fn await_range(file: BorrowedFd<'_>, range: Range) -> Result<()> {
+///
+/// `as_writer`: nor any share of it, for which the descriptor has to be open for writing.
+pub(super) fn await_range(file: BorrowedFd<'_>, range: Range, as_writer: bool) -> Result<()> {
     let call = |command: libc::c_int, kind| {
         let mut lock = described(kind, range);
         // SAFETY: the descriptor is open for as long as `file` is borrowed, and `lock` lives until the call is back.
@@ -260,8 +277,9 @@ pub(super) fn await_range(file: BorrowedFd<'_>, range: Range) -> Result<()> {
         }
         Ok(())
     };
-    // Shared, so that a descriptor that is open for reading will do.
-    rustix::io::retry_on_intr(|| call(libc::F_OFD_SETLKW, libc::F_RDLCK))?;
+    // Shared, where a descriptor that is open for reading has to do.
+    let kind = if as_writer { libc::F_WRLCK } else { libc::F_RDLCK };
+    rustix::io::retry_on_intr(|| call(libc::F_OFD_SETLKW, kind))?;
     call(libc::F_OFD_SETLK, libc::F_UNLCK)
 }
 

@@ -39,10 +39,14 @@ const STACK: usize = 64 * 1024;
 pub(crate) enum Awaited {
     /// To have the file locked with `flock`, exclusively.
     Flock,
+    /// To have it locked with `flock` along with others who share it.
+    SharedFlock,
     /// That nobody has it locked with `flock`: it is locked and unlocked again.
     NoFlock,
-    /// That nobody has locked these bytes of it: the same.
+    /// That nobody has locked these bytes of it exclusively: the same.
     NoRange(Range),
+    /// That nobody has locked them at all: the same, and the file has to be open for writing.
+    NoShareOf(Range),
 }
 
 /// A child that waits for a lock. Dropped, it is gone.
@@ -124,18 +128,20 @@ extern "C" fn stand(errand: *mut c_void) -> c_int {
     // SAFETY: both are open for as long as the `Lookout` is, and the table of descriptors is shared.
     let [file, told] = [errand.file, errand.told].map(|number| unsafe { BorrowedFd::borrow_raw(number) });
     let answer = match errand.awaited {
-        Awaited::Flock => keep(file, told),
+        Awaited::Flock => keep(file, told, FlockOperation::LockExclusive),
+        Awaited::SharedFlock => keep(file, told, FlockOperation::LockShared),
         Awaited::NoFlock => {
             flock(file, FlockOperation::LockExclusive).and_then(|()| flock(file, FlockOperation::Unlock))
         }
-        Awaited::NoRange(range) => imp::await_range(file, range),
+        Awaited::NoRange(range) => imp::await_range(file, range, false),
+        Awaited::NoShareOf(range) => imp::await_range(file, range, true),
     };
     c_int::from(answer.is_err())
 }
 
 /// Gets the lock, tells, and gives it back if nobody comes for it.
-fn keep(file: BorrowedFd<'_>, told: BorrowedFd<'_>) -> Result<()> {
-    flock(file, FlockOperation::LockExclusive)?;
+fn keep(file: BorrowedFd<'_>, told: BorrowedFd<'_>, kind: FlockOperation) -> Result<()> {
+    flock(file, kind)?;
     rustix::io::write(told, &1_u64.to_ne_bytes())?;
     let time = Timespec { tv_sec: 0, tv_nsec: HAND_OVER.subsec_nanos().into() };
     rustix::event::poll(&mut [], Some(&time))?;

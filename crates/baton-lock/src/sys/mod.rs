@@ -99,9 +99,16 @@ pub(crate) fn flock(file: &Handle, operation: Flock) -> Result<()> {
     retry(|| imp::flock(file, operation))
 }
 
-/// Takes an exclusive open-file-description lock without waiting; `false` means that somebody else has it.
+/// Takes an exclusive open-file-description lock without waiting; `false` means that somebody else has it, or a share of it. A share of
+/// one's own becomes exclusive, or stays what it is if that is refused.
 pub(crate) fn try_lock_range(file: &Handle, range: Range) -> Result<bool> {
     retry(|| imp::try_lock_range(file, range))
+}
+
+/// Takes a shared open-file-description lock without waiting; `false` means that somebody else has it exclusively. If it is already
+/// had, of whichever kind, it is of this kind afterwards, in one step.
+pub(crate) fn try_share_range(file: &Handle, range: Range) -> Result<bool> {
+    retry(|| imp::try_share_range(file, range))
 }
 
 /// Gives an open-file-description lock back.
@@ -109,9 +116,14 @@ pub(crate) fn unlock_range(file: &Handle, range: Range) -> Result<()> {
     retry(|| imp::unlock_range(file, range))
 }
 
-/// Asks, without taking anything, whether somebody else holds an open-file-description lock on the range.
+/// Asks, without taking anything, whether somebody else holds an open-file-description lock on the range, be it shared.
 pub(crate) fn is_range_locked(file: &Handle, range: Range) -> Result<bool> {
     retry(|| imp::is_range_locked(file, range))
+}
+
+/// The same, whether somebody else holds one that is not shared.
+pub(crate) fn is_range_exclusive(file: &Handle, range: Range) -> Result<bool> {
+    retry(|| imp::is_range_exclusive(file, range))
 }
 
 /// Asks the kernel whether the file is open by any other open file description, in whatever process or namespace. Only its owner
