@@ -411,3 +411,6 @@ pub(crate) fn unblock_signals_at_exec(_command: &mut Command) {}
 pub(crate) fn is_ignored(_signal: i32) -> bool {
     false
 }
+
+/// Nothing of it is simulated.
+pub(crate) fn kill_with_parent_at_exec(_command: &mut Command) {}
