@@ -2,9 +2,8 @@
 
 use crate::check::{Extent, Report, check};
 use crate::model::property;
-use crate::queue;
-use crate::readers;
 use crate::variant::{Cleanup, Clock, Deletes, Mutation, Naming, Setting};
+use crate::{lease, queue, readers};
 
 /// What a check has to come to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +22,7 @@ pub enum Subject {
     Lock(Setting),
     Queue(queue::variant::Setting),
     Readers(readers::variant::Setting),
+    Lease(lease::variant::Setting),
 }
 
 /// One check.
@@ -45,6 +45,7 @@ impl Case {
             Subject::Lock(setting) => check(setting, self.extent(), 1),
             Subject::Queue(setting) => check(setting, self.extent(), 1),
             Subject::Readers(setting) => check(setting, self.extent(), 1),
+            Subject::Lease(setting) => check(setting, self.extent(), 1),
         }
     }
 
@@ -59,7 +60,7 @@ impl Case {
 
 /// Everything that is checked.
 pub fn cases() -> impl Iterator<Item = &'static Case> {
-    CASES.iter().chain(queue::cases::CASES).chain(readers::cases::CASES)
+    CASES.iter().chain(queue::cases::CASES).chain(readers::cases::CASES).chain(lease::cases::CASES)
 }
 
 /// Finds a check by its name.

@@ -14,6 +14,7 @@
 //! | [`probe`] | whether a free lock can be had |
 //! | [`model`] | who may do what, and the properties |
 //! | [`queue`] | who waits, and in what order: a model of its own |
+//! | [`lease`] | locks on etcd, with leases and clocks: another one |
 //! | [`readers`] | those who share it: another model of its own |
 //! | [`check`] | checking any |
 //! | [`catalogue`] | what is checked, and what comes out |
@@ -34,6 +35,7 @@ pub mod catalogue;
 pub mod check;
 pub mod contender;
 pub mod ending;
+pub mod lease;
 pub mod model;
 pub mod normal_form;
 pub mod probe;

@@ -100,6 +100,22 @@ fn counterexample_of_the_queue_names_actors_steps_and_tickets() {
 }
 
 #[test]
+fn counterexample_of_leases_names_contenders_steps_and_what_etcd_has() {
+    let text = told(&find("lease-halted").expect("it is in the catalogue").check());
+    for part in [
+        "the job asks whether the lock is held",
+        "HALTED at: holding, having asked",
+        "a tick",
+        "the lease runs out",
+        "unclean 2",
+        " HOLDS 1 left 0",
+        "the job CHANGES the resource",
+    ] {
+        assert!(text.contains(part), "`{part}` is not in:\n{text}");
+    }
+}
+
+#[test]
 fn documentation_has_the_table_of_what_is_checked() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/verification.md");
     let page = std::fs::read_to_string(path).expect("docs/verification.md");

@@ -24,6 +24,11 @@ const LATER: &str = "lock-until 60000";
 const IN_TIME: Duration = Duration::from_millis(500);
 const ROUNDS: u32 = 10;
 
+/// Longer than it takes to pass two that are stopped.
+const ALL_PASSED: Timespec = Timespec { tv_sec: 5, tv_nsec: 0 };
+/// For a test that would hang otherwise.
+const FOR_EVER: Timespec = Timespec { tv_sec: 30, tv_nsec: 0 };
+
 fn ticket(path: &Path, number: u64) -> PathBuf {
     path.with_extension("lock.queue").join(format!("{number:016}"))
 }
@@ -86,22 +91,34 @@ fn waiter_that_comes_in_the_second_of_a_newcomer_is_not_passed_with_one_that_is_
 /// one no more time than the first one gives to the one that is stopped, and passed both if it was the first to wake.
 #[test]
 fn ticket_of_one_that_lets_others_come_first_says_so_from_its_birth_to_its_end() {
-    let place = temporary();
-    let path = place.path().join("a.lock");
-    let mut stopped = free_behind_a_stopped_one(&path);
-    let mut line: Vec<Puppet> = ["lock", LATER].map(|order| Puppet::waiting("baton", &path, order).0).into();
-    let tickets = [2, 3].map(|number| inode(&ticket(&path, number)));
-    assert_eq!(tickets.map(are_both_bytes_locked), [true, true], "when they are born");
-    // Somebody holds, and they are in the kernel's queue again.
-    stopped.resume();
-    must_get_it(&mut stopped, "it goes on");
-    until_waiting(inode(&path.with_extension("lock.guard")), 2);
-    assert_eq!(tickets.map(are_both_bytes_locked), [true, true], "while another holds");
-    stopped.tell("release");
-    for (number, next) in line.iter_mut().enumerate() {
-        must_get_it(next, &format!("waiter {number}"));
-        next.tell("release");
-    }
+    in_time(|| {
+        let place = temporary();
+        let path = place.path().join("a.lock");
+        let mut stopped = free_behind_a_stopped_one(&path);
+        let start = Instant::now();
+        let mut line: Vec<Puppet> =
+            ["lock", LATER].map(|order| Puppet::waiting("baton", &path, order).0).into();
+        if start.elapsed() > IN_TIME {
+            return false;
+        }
+        let tickets = [2, 3].map(|number| inode(&ticket(&path, number)));
+        assert_eq!(tickets.map(are_both_bytes_locked), [true, true], "when they are born");
+        // Somebody holds, and they are in the kernel's queue again.
+        stopped.resume();
+        let all: Vec<&Puppet> = std::iter::once(&stopped).chain(&line).collect();
+        if first_to_answer_within(&all, FOR_EVER) != Some(0) {
+            return false;
+        }
+        must_get_it(&mut stopped, "it goes on");
+        until_waiting(inode(&path.with_extension("lock.guard")), 2);
+        assert_eq!(tickets.map(are_both_bytes_locked), [true, true], "while another holds");
+        stopped.tell("release");
+        for (number, next) in line.iter_mut().enumerate() {
+            must_get_it(next, &format!("waiter {number}"));
+            next.tell("release");
+        }
+        true
+    });
 }
 
 /// W2 is stopped, W3 gives it a second. In that second V holds, which was passed before, and does not wait for anybody. Had W2 run, it would
@@ -123,20 +140,22 @@ fn second_in_which_somebody_held_begins_anew() {
         let touched = || own.metadata().and_then(|it| it.modified()).expect("known");
         let is_touched_since = |time: SystemTime| {
             await_true("it begins a second", || touched() > time || waiter.is_done());
-            assert!(!waiter.is_done(), "it has passed one that had no second");
-            touched()
+            touched() > time
         };
         let born = touched();
         holder.kill();
-        let begun = is_touched_since(born);
-        let start = Instant::now();
+        if !is_touched_since(born) {
+            return false;
+        }
+        let (begun, start) = (touched(), Instant::now());
         passed.resume();
+        if first_to_answer_within(&[&passed, &waiter], FOR_EVER) != Some(0) {
+            return false;
+        }
         must_get_it(&mut passed, "it was passed, and comes when it goes on");
         passed.tell("release");
         let is_in_time = start.elapsed() < IN_TIME;
-        if is_in_time {
-            is_touched_since(begun);
-        }
+        assert!(!is_in_time || is_touched_since(begun), "it has passed one that had no second");
         is_in_time
     });
 }
@@ -191,11 +210,6 @@ fn nobody_who_runs_is_passed_however_others_are_stopped_continued_and_killed() {
         }
     });
 }
-
-/// Longer than it takes to pass two that are stopped.
-const ALL_PASSED: Timespec = Timespec { tv_sec: 5, tv_nsec: 0 };
-/// For a test that would hang otherwise.
-const FOR_EVER: Timespec = Timespec { tv_sec: 30, tv_nsec: 0 };
 
 struct Line {
     seed: u64,
