@@ -64,7 +64,7 @@ mod tests {
 
     #[test]
     fn ten_thousand_places_with_ten_seconds_ask_eight_thousand_times_a_second() {
-        let table = places(Cost { locks: 1, request: 1e-4, memory: 2.0 });
+        let table = places(Cost { locks: 1, lost: 0, request: 1e-4, memory: 2.0 });
         let row = table.rows.iter().find(|row| row[0] == "10000" && row[1] == "10.0").expect("it is there");
         assert_eq!(row[2..], ["8000", "80.0", "19.5", "20.5"]);
     }

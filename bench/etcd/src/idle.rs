@@ -25,6 +25,7 @@ pub(crate) type Idle = (u64, Duration);
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Cost {
     pub(crate) locks: usize,
+    pub(crate) lost: usize,
     /// Processor time of etcd for one request, in seconds.
     pub(crate) request: f64,
     /// Memory of etcd for one lock, in KiB.
@@ -72,8 +73,8 @@ impl Look {
     }
 }
 
-/// As many locks held by one process of ours, and how long they outlive its SIGKILL; also what the last row, which is the largest, comes
-/// to for each.
+/// As many locks held by one process of ours, and how long they outlive its SIGKILL; also what the largest row in which none was
+/// lost comes to for each.
 pub(crate) fn held(start: &Starter, numbers: &[usize], (lease, window): Idle) -> Result<(Table, Cost)> {
     let mut cost = Cost::default();
     let mut table = Table::new(
@@ -94,7 +95,10 @@ pub(crate) fn held(start: &Starter, numbers: &[usize], (lease, window): Idle) ->
     for count in numbers {
         let (row, costs) = hold(start, *count, (lease, window))?;
         table.rows.push(row);
-        cost = costs;
+        // Who has lost its lock renews it no more, and costs nothing: such a row says nothing of one.
+        if costs.lost == 0 {
+            cost = costs;
+        }
     }
     Ok((table, cost))
 }
@@ -120,7 +124,9 @@ fn hold(start: &Starter, count: usize, (lease, window): Idle) -> Result<(Vec<Str
     holder.kill()?;
     let killed = Instant::now();
     metrics::await_value(endpoint, EXPIRED, |expired| expired >= all)?;
-    let cost = Cost { locks: count, request: rates.server / (rates.renewals + rates.reads), memory: server };
+    let lost: usize = lost.parse()?;
+    let cost =
+        Cost { locks: count, lost, request: rates.server / (rates.renewals + rates.reads), memory: server };
     let row = vec![
         count.to_string(),
         number(taken.as_secs_f64()),
@@ -130,7 +136,7 @@ fn hold(start: &Starter, count: usize, (lease, window): Idle) -> Result<(Vec<Str
         number(server),
         number(rates.client * 100.0),
         number(client),
-        lost,
+        lost.to_string(),
         number(killed.elapsed().as_secs_f64()),
     ];
     Ok((row, cost))

@@ -524,6 +524,25 @@ pub(crate) fn hand_over_at_exec(command: &mut Command, descriptors: Vec<std::os:
     }
 }
 
+/// Has the kernel kill the program that `command` starts when the thread that starts it is gone.
+pub(crate) fn kill_with_parent_at_exec(command: &mut Command) {
+    let parent = std::process::id();
+    // SAFETY: the closure runs in the forked child before exec and makes only `prctl` and `getppid`, which are async-signal-safe; it
+    // neither allocates nor takes a lock, an error being its number alone.
+    unsafe {
+        command.pre_exec(move || {
+            if libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) == -1 {
+                return Err(io::Error::last_os_error());
+            }
+            // It may have died before it was asked for, and then nobody is told any more.
+            if libc::getppid().cast_unsigned() != parent {
+                return Err(io::Error::from_raw_os_error(libc::ESRCH));
+            }
+            Ok(())
+        });
+    }
+}
+
 /// Lets the program that `command` starts begin with no signal blocked, whatever is blocked here.
 pub(crate) fn unblock_signals_at_exec(command: &mut Command) {
     // SAFETY: the closure runs in the forked child before exec and makes only calls that are async-signal-safe; the set is
