@@ -156,7 +156,7 @@ pub(crate) fn only_in_directories(store: &dyn Store, what: &str) -> Result<(), F
         Some(url) => Err(Failure {
             code: exit::UNSUPPORTED,
             message: format!("{what} is for directories; the store is `{}`", escape::text(url)),
-            hint: None,
+            hint: Some("leave it out, or name a directory with `--store`".to_owned()),
         }),
     }
 }

@@ -12,12 +12,17 @@ use baton_lock::{
     store::{End, Holding},
 };
 
+use tokio::time::timeout;
+
 use crate::{
     Error, Loss,
     claim::{Claim, Left, Parting},
     store::Shared,
     wire::KeyValue,
 };
+
+/// How long the cluster is given for what would be done without it a little later: whoever ends a hold wants to go on.
+const FAREWELL: Duration = Duration::from_secs(2);
 
 /// The hold: the first place in the queue, and what there is to put back.
 #[derive(Debug)]
@@ -48,9 +53,14 @@ impl Hold {
     /// What was lost is left unclean, whatever its user says: it was not safe to the end.
     async fn leave(&self, end: End) -> Result<(), Error> {
         if let Some(loss) = self.claim.tenure.lost() {
-            // If this does not come through, the lease runs out; the marker is there in any case.
-            let _ = self.claim.leave(Left::Unclean).await;
-            let _ = self.claim.lift_fence().await;
+            // If this does not come through, key and fence go with their leases; the marker is there in any case.
+            let farewell = async {
+                match loss {
+                    Loss::Gone => self.claim.lift_fence().await,
+                    Loss::Expired { .. } => self.claim.leave(Left::Unclean).await.map(drop),
+                }
+            };
+            let _ = timeout(FAREWELL, farewell).await;
             return Err(self.lost(loss));
         }
         let left = match end {
@@ -87,7 +97,8 @@ impl Holding for Hold {
         let Self { shared, claim, .. } = &*self;
         let ended = shared.engine.block_on(self.leave(end));
         // The key is gone or goes with the lease, which runs out if this fails.
-        let _ = shared.engine.block_on(claim.cluster.revoke(claim.kept.lease));
+        let revoked = async { timeout(FAREWELL, claim.cluster.revoke(claim.kept.lease)).await };
+        let _ = shared.engine.block_on(revoked);
         Ok(ended?)
     }
 

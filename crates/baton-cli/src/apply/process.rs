@@ -8,6 +8,7 @@
 //! and has the lock as long as the runner has not released it.
 
 use std::io::{self, Read as _};
+use std::os::fd::BorrowedFd;
 use std::os::unix::process::CommandExt as _;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -19,6 +20,7 @@ use rustix::process::{Pid, WaitId, WaitIdOptions, WaitOptions};
 
 use crate::run::job::Ended;
 use crate::run::signals::{Caught, is_ignored};
+use crate::run::stopping;
 
 /// How long a group has to end after it was told to, before it is killed.
 pub(super) const GRACE: Duration = Duration::from_secs(5);
@@ -40,6 +42,15 @@ pub(super) enum Finish {
     Interrupted(Signal),
 }
 
+/// What came of running a command.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Ran {
+    /// It has ended, or was ended, under the lock.
+    Finished(Finish),
+    /// The lock was lost meanwhile, and the command was ended for it. How it was lost.
+    Lost(String),
+}
+
 /// What is to be done while a command runs.
 pub(super) trait Watcher {
     /// It has written something.
@@ -59,23 +70,29 @@ pub(super) fn run(
     caught: &Caught,
     timeout: Option<Duration>,
     watcher: &mut dyn Watcher,
-) -> io::Result<Finish> {
+) -> io::Result<Ran> {
     let (output, theirs) = io::pipe()?;
     rustix::fs::fcntl_setfl(&output, rustix::fs::OFlags::NONBLOCK)?;
     command.stdin(Stdio::null()).stdout(theirs.try_clone()?).stderr(theirs).process_group(0);
     baton_lock::start::with_no_signal_blocked(&mut command);
     held.hand_to(&mut command);
+    if held.lost().is_some() {
+        stopping::adopt();
+        // It has no part in the hold: it must not go on when nobody is left who keeps that.
+        baton_lock::start::killed_with_this_process(&mut command);
+    }
     let child = command.spawn()?;
     // It has the write ends of the pipe.
     drop(command);
     let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-    let mut group = Group { leader: Pid::from_child(&child), told: None, kill_at: None };
+    let mut group = Group { leader: Pid::from_child(&child), held, lost: None, told: None, kill_at: None };
     let ended = group.watch(&output, caught, deadline, watcher)?;
     drain(&output, watcher);
-    Ok(match group.told {
-        None => Finish::Ended(ended),
-        Some(Told::TimedOut) => Finish::TimedOut,
-        Some(Told::Interrupted(signal)) => Finish::Interrupted(signal),
+    Ok(match (group.lost, group.told) {
+        (Some(reason), _) => Ran::Lost(reason),
+        (None, None) => Ran::Finished(Finish::Ended(ended)),
+        (None, Some(Told::TimedOut)) => Ran::Finished(Finish::TimedOut),
+        (None, Some(Told::Interrupted(signal))) => Ran::Finished(Finish::Interrupted(signal)),
     })
 }
 
@@ -86,13 +103,16 @@ enum Told {
     Interrupted(Signal),
 }
 
-struct Group {
+struct Group<'h> {
     leader: Pid,
+    held: &'h Held,
+    /// How the lock was lost, if it was: the group was told to end then.
+    lost: Option<String>,
     told: Option<Told>,
     kill_at: Option<Instant>,
 }
 
-impl Group {
+impl Group<'_> {
     fn watch(
         &mut self,
         output: &io::PipeReader,
@@ -103,6 +123,7 @@ impl Group {
         let mut is_open = true;
         loop {
             self.listen(caught)?;
+            self.look_at_the_lock();
             if self.told.is_none() && deadline.is_some_and(|deadline| Instant::now() >= deadline) {
                 self.end(Told::TimedOut, Signal::SIGTERM);
             }
@@ -114,9 +135,20 @@ impl Group {
                 return self.bury(caught);
             }
             let until = [deadline.filter(|_| self.told.is_none()), self.kill_at].into_iter().flatten().min();
-            wait(output, is_open, caught, until)?;
+            let lost = self.held.lost().filter(|_| self.lost.is_none());
+            wait(is_open.then_some(output), caught, lost, until)?;
             is_open = is_open && drain(output, watcher);
             watcher.tick();
+        }
+    }
+
+    /// Ends the group before another one can own the lock; see [`stopping`].
+    fn look_at_the_lock(&mut self) {
+        if let (None, Some(reason)) = (&self.lost, stopping::loss(self.held)) {
+            self.lost = Some(reason);
+            let kill_at = stopping::kill_at(self.held);
+            self.kill_at = Some(self.kill_at.map_or(kill_at, |at| at.min(kill_at)));
+            self.signal(Signal::SIGTERM);
         }
     }
 
@@ -172,7 +204,7 @@ impl Group {
 
     /// Sees to it that nothing of a group goes on that was told to end, and reaps its first process.
     fn bury(&mut self, caught: &Caught) -> io::Result<Ended> {
-        if self.told.is_some() {
+        if self.told.is_some() || self.lost.is_some() {
             let is_time_left = |kill_at: Option<Instant>| kill_at.is_some_and(|at| Instant::now() < at);
             while is_time_left(self.kill_at) && has_others(self.leader) {
                 caught.wait_for(LOOK)?;
@@ -181,20 +213,28 @@ impl Group {
             self.signal(Signal::SIGKILL);
         }
         let status = rustix::process::waitpid(Some(self.leader), WaitOptions::empty())?;
+        if self.lost.is_some() {
+            // Who has left the group too.
+            stopping::kill_all(caught)?;
+        }
         Ok(status.and_then(|(_, status)| Ended::of(status)).unwrap_or(Ended::Code(u8::MAX)))
     }
 }
 
-/// Sleeps until there is something to read, a signal, the time is over, or a second has passed.
-fn wait(output: &io::PipeReader, is_open: bool, caught: &Caught, until: Option<Instant>) -> io::Result<()> {
+/// Sleeps until there is something to read, a signal, the lock is lost, the time is over, or a second has passed.
+fn wait(
+    output: Option<&io::PipeReader>,
+    caught: &Caught,
+    lost: Option<BorrowedFd<'_>>,
+    until: Option<Instant>,
+) -> io::Result<()> {
     let second = Duration::from_secs(1);
     let left = until.map_or(second, |until| until.saturating_duration_since(Instant::now()).min(second));
     let left = Timespec::try_from(left).map_err(io::Error::other)?;
-    let mut both = vec![PollFd::new(caught, PollFlags::IN)];
-    if is_open {
-        both.push(PollFd::new(output, PollFlags::IN));
-    }
-    match poll(&mut both, Some(&left)) {
+    let mut all = vec![PollFd::new(caught, PollFlags::IN)];
+    all.extend(output.map(|output| PollFd::new(output, PollFlags::IN)));
+    all.extend(lost.as_ref().map(|lost| PollFd::new(lost, PollFlags::IN)));
+    match poll(&mut all, Some(&left)) {
         Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
         Err(errno) => Err(errno.into()),
     }

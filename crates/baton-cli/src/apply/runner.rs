@@ -16,7 +16,7 @@ use baton_lock::{Held, escape};
 use nix::sys::signal::Signal;
 
 use super::log::{self, Log, Output};
-use super::process::{self, Finish, Watcher};
+use super::process::{self, Finish, Ran, Watcher};
 use super::step::{self, Question, Reason};
 use super::tell::Teller;
 use crate::exit;
@@ -242,7 +242,7 @@ impl<'a> Runner<'a> {
             self.record([Event::step_started(&step.id)])?;
             self.teller.started(step, number, reason);
             let started = Instant::now();
-            match self.attempt(step, &before, &mut log) {
+            match self.attempt(step, &before, &mut log)? {
                 Ok(published) => {
                     self.complete(step, &before, published)?;
                     self.teller.completed(step, Some(started.elapsed()));
@@ -335,18 +335,38 @@ impl<'a> Runner<'a> {
     }
 
     /// Runs the step's command once; gives back what it published.
-    fn attempt(&mut self, step: &Step, facts: &Facts, log: &mut Log) -> Result<Facts, Fault> {
+    fn attempt(
+        &mut self,
+        step: &Step,
+        facts: &Facts,
+        log: &mut Log,
+    ) -> Result<Result<Facts, Fault>, Failure> {
+        match self.prepare(step, facts) {
+            Ok(Some(prepared)) => self.run_prepared(step, prepared, log),
+            Ok(None) => Ok(Ok(Facts::new())),
+            Err(fault) => Ok(Err(fault)),
+        }
+    }
+
+    fn prepare(&self, step: &Step, facts: &Facts) -> Result<Option<(Invocation, Output)>, Fault> {
         let number =
             self.writer.session().and_then(Session::open_attempt).map_or(0, |attempt| attempt.number);
         let output = Output::create(&self.logs, number, &step.id)
             .map_err(|error| Fault::error(format!("the file for its facts can't be created: {error}")))?;
         invocation(step, Role::When, facts)?;
-        let invocation = invocation(step, Role::Run, facts)?;
-        let Some(invocation) = invocation else { return Ok(Facts::new()) };
+        Ok(invocation(step, Role::Run, facts)?.map(|invocation| (invocation, output)))
+    }
+
+    fn run_prepared(
+        &mut self,
+        step: &Step,
+        (invocation, output): (Invocation, Output),
+        log: &mut Log,
+    ) -> Result<Result<Facts, Fault>, Failure> {
         let mut command = self.command(step, &invocation);
         command.env("BATON_OUTPUT", output.path());
         log.note(&format!("run: {}", step.run.redacted(&self.secrets)));
-        match self.execute(command, step, Role::Run, log) {
+        Ok(match self.execute(command, step, Role::Run, log)? {
             Ok(Finish::Ended(Ended::Code(0))) => {
                 let secrets = self.plan.secret_values();
                 let rules = facts::Rules { outputs: &step.outputs, secrets: &secrets };
@@ -354,7 +374,7 @@ impl<'a> Runner<'a> {
             }
             Ok(finish) => Err(Fault::of(finish, step, log)),
             Err(error) => Err(cannot_start(&invocation, &error)),
-        }
+        })
     }
 
     /// Asks a step's check, or whether it applies; without such a command the answer is yes.
@@ -373,7 +393,7 @@ impl<'a> Runner<'a> {
             step.command(role).map(|command| command.redacted(&self.secrets)).unwrap_or_default()
         ));
         let command = self.command(step, &invocation);
-        let finish = self.execute(command, step, role, &mut log);
+        let finish = self.execute(command, step, role, &mut log)?;
         log.note(&format!("{}: {}", role.key(), describe(finish.as_ref())));
         let answer = match finish {
             Ok(Finish::Ended(Ended::Code(0))) => Answer::Yes,
@@ -397,7 +417,7 @@ impl<'a> Runner<'a> {
                     step.undo.as_ref().map(|command| command.redacted(&self.secrets)).unwrap_or_default()
                 ));
                 let command = self.command(step, &invocation);
-                match self.execute(command, step, Role::Undo, &mut log) {
+                match self.execute(command, step, Role::Undo, &mut log)? {
                     Ok(Finish::Ended(Ended::Code(0))) => Ok(()),
                     Ok(finish) => Err(Fault::of(finish, step, &log)),
                     Err(error) => Err(cannot_start(&invocation, &error)),
@@ -427,12 +447,23 @@ impl<'a> Runner<'a> {
         command
     }
 
-    fn execute(&mut self, command: Command, step: &Step, role: Role, log: &mut Log) -> io::Result<Finish> {
+    /// Runs a command. That the lock was lost is a failure of the whole attempt: nothing can be recorded any more.
+    fn execute(
+        &mut self,
+        command: Command,
+        step: &Step,
+        role: Role,
+        log: &mut Log,
+    ) -> Result<io::Result<Finish>, Failure> {
         let mut watcher = Watching { teller: &mut self.teller, log, step, role, since: Instant::now() };
-        let finish = process::run(command, self.held, &self.caught, step.timeout, &mut watcher);
+        let ran = process::run(command, self.held, &self.caught, step.timeout, &mut watcher);
         let rest = log.flush();
         self.teller.output(&rest);
-        finish
+        match ran {
+            Ok(Ran::Finished(finish)) => Ok(Ok(finish)),
+            Ok(Ran::Lost(reason)) => Err(lost(self.held, step, &reason)),
+            Err(error) => Ok(Err(error)),
+        }
     }
 
     /// Waits before the next try; a signal that comes meanwhile is given back.
@@ -447,6 +478,15 @@ impl<'a> Runner<'a> {
                 return None;
             }
         }
+    }
+}
+
+fn lost(held: &Held, step: &Step, reason: &str) -> Failure {
+    let lock = escape::path(held.path());
+    Failure {
+        code: exit::LOST,
+        message: format!("{lock} was lost while step `{}` ran, which was ended: {reason}", escape::text(&step.id)),
+        hint: Some("what came of it is not recorded; the next runner is told *recovered*, and asks the step's `check`".to_owned()),
     }
 }
 

@@ -32,6 +32,14 @@ impl Hold {
         }
     }
 
+    /// What can be lost while its job runs is never shared.
+    pub(super) fn alone(&self) -> Option<&Held> {
+        match self {
+            Self::Alone(held) => Some(held),
+            Self::Shared(_) => None,
+        }
+    }
+
     pub(super) fn is_shared(&self) -> bool {
         matches!(self, Self::Shared(_))
     }

@@ -21,6 +21,7 @@ use super::report::{Became, Story};
 use super::several::Holds;
 use super::signals::Caught;
 use super::spawn::spawn;
+use super::stopping::{self, Stopper};
 use crate::args::RunArgs;
 use crate::failure::Failure;
 use crate::json::Got;
@@ -89,11 +90,14 @@ pub(crate) fn tell<'a>(got: impl Into<Got<'a>>, notices: Notices) {
 fn clean_up(holds: &Holds, cleanup: &OsStr, args: &RunArgs, caught: &Caught) -> io::Result<Ended> {
     let mut command = Command::new("/bin/sh");
     command.arg("-c").arg(cleanup);
+    let mut stopper = Stopper::of(holds.held.iter().filter_map(Hold::alone));
     let job = start(&mut command, holds, args)?;
-    job::conduct(job, caught)
+    job::conduct(job, caught, stopper.as_mut())
 }
 
 fn recovery_failed(holds: Holds, ended: io::Result<Ended>, story: &mut Story) -> u8 {
+    // Then it did not fail of itself.
+    let is_lost = holds.held.iter().filter_map(Hold::alone).any(|held| stopping::loss(held).is_some());
     // Those that were got from nobody are as they were.
     holds.each(|held| if *held.outcome() == Outcome::Fresh { held.undo() } else { held.abandon() });
     story.became = Became::RecoveryFailed;
@@ -101,6 +105,7 @@ fn recovery_failed(holds: Holds, ended: io::Result<Ended>, story: &mut Story) ->
         Ok(ended) => (how(*ended), code_of(*ended)),
         Err(error) => (format!("can't be run: {error}"), exit::NOT_EXECUTABLE),
     };
+    let code = if is_lost { exit::LOST } else { code };
     let failure = Failure {
         code,
         message: format!("the clean-up of `--on-recovered` {how}, so the job was not run"),
@@ -118,6 +123,12 @@ fn recovery_failed(holds: Holds, ended: io::Result<Ended>, story: &mut Story) ->
 /// Starts a command that knows about the lock and inherits it, unless it must not.
 fn start(command: &mut Command, holds: &Holds, args: &RunArgs) -> io::Result<Pid> {
     introduce_all(command, holds);
+    if holds.held.iter().filter_map(Hold::alone).any(|held| held.lost().is_some()) {
+        // It has no part in the hold: it must not go on when nobody is left who keeps that.
+        baton_lock::start::killed_with_this_process(command);
+        baton_lock::start::with_no_signal_blocked(command);
+        return Ok(Pid::from_child(&command.spawn()?));
+    }
     let inherited =
         if args.close { Vec::new() } else { holds.held.iter().flat_map(Hold::descriptors).collect() };
     match spawn(command, &inherited) {
@@ -183,6 +194,7 @@ fn run_job(holds: Holds, args: &RunArgs, caught: Caught, story: &mut Story) -> R
         Ok(closing) => closing,
         Err(error) => return Err(undone(holds, trouble("make a pipe", &error))),
     };
+    let mut stopper = Stopper::of(holds.held.iter().filter_map(Hold::alone));
     let job = match start(&mut job_command(args), &holds, args) {
         Ok(job) => job,
         Err(error) => {
@@ -191,7 +203,7 @@ fn run_job(holds: Holds, args: &RunArgs, caught: Caught, story: &mut Story) -> R
         }
     };
     story.became = Became::Ran;
-    let ended = match job::conduct(job, &caught) {
+    let ended = match job::conduct(job, &caught, stopper.as_mut()) {
         Ok(ended) => ended,
         Err(error) => {
             // It may run on; it has the locks.
@@ -200,21 +212,22 @@ fn run_job(holds: Holds, args: &RunArgs, caught: Caught, story: &mut Story) -> R
         }
     };
     story.job = Some(ended);
+    let is_stopped = stopper.is_some_and(|stopper| stopper.is_stopping());
     // From here on signals end this process as usual; what still has the lock then keeps it.
     drop(caught);
     if let Some(closing) = closing {
         closing.wait(&holds.locks, Notices::unless(args.waiting.quiet));
     }
-    Ok(finish(holds, ended, story))
+    Ok(finish(holds, ended, is_stopped, story))
 }
 
 /// Ends the holds after the job, says what became of them, and gives back the exit code.
-fn finish(holds: Holds, ended: Ended, story: &mut Story) -> u8 {
+fn finish(holds: Holds, ended: Ended, is_stopped: bool, story: &mut Story) -> u8 {
     // It is told at the end only: nothing watches the files meanwhile.
     let integrities: Vec<_> =
         holds.held.iter().map(|held| held.verify().unwrap_or(Integrity::Intact)).collect();
-    for (held, integrity) in holds.held.iter().zip(&integrities) {
-        tell_integrity(held, integrity);
+    if !is_stopped {
+        holds.held.iter().zip(&integrities).for_each(|(held, integrity)| tell_integrity(held, integrity));
     }
     let is_lost = |integrity: &Integrity| matches!(integrity, Integrity::Lost(_));
     let is_any_lost = integrities.iter().any(is_lost);
@@ -222,6 +235,11 @@ fn finish(holds: Holds, ended: Ended, story: &mut Story) -> u8 {
     // Of what a reader was doing nobody is told.
     let next = if holds.first().is_shared() { "" } else { "; the next runner is told *recovered*" };
     match ended {
+        // In the middle of its work, whatever it has made of that.
+        _ if is_stopped => {
+            holds.each(Hold::abandon);
+            return exit::LOST;
+        }
         Ended::Code(_) => holds.each(|held| {
             if let Err(error) = held.release() {
                 let failure = Failure::from(error);

@@ -13,6 +13,7 @@ use nix::unistd::{Pid as AnyPid, getpgid, getpgrp, getsid, tcgetpgrp};
 use rustix::process::{Pid, WaitOptions, WaitStatus};
 
 use super::signals::{self, Arrived, Caught};
+use super::stopping::Stopper;
 
 /// What the kernel calls a process group of another pid namespace.
 const NOT_TO_BE_SEEN: AnyPid = AnyPid::from_raw(0);
@@ -38,20 +39,34 @@ impl Ended {
 /// # Errors
 ///
 /// If it can't be waited for.
-pub(super) fn conduct(pid: Pid, caught: &Caught) -> io::Result<Ended> {
+pub(super) fn conduct(pid: Pid, caught: &Caught, mut stopper: Option<&mut Stopper<'_>>) -> io::Result<Ended> {
+    // Who stops it adopts what it leaves behind, and reaps that too.
+    let whom = if stopper.is_some() { None } else { Some(pid) };
     // What arrived while it was being started may have missed it, whoever sent it.
     pass_on(pid, caught, |_| true)?;
     loop {
         // It is reaped nowhere else.
-        while let Some((_, status)) =
-            rustix::process::waitpid(Some(pid), WaitOptions::NOHANG | WaitOptions::UNTRACED)?
+        while let Some((who, status)) =
+            rustix::process::waitpid(whom, WaitOptions::NOHANG | WaitOptions::UNTRACED)?
         {
-            if let Some(ended) = Ended::of(status) {
-                return Ok(ended);
+            match Ended::of(status) {
+                _ if who != pid => {}
+                Some(ended) => {
+                    stopper
+                        .filter(|stopper| stopper.is_stopping())
+                        .map_or(Ok(()), |stopper| stopper.bury(caught))?;
+                    return Ok(ended);
+                }
+                None => stop_along(status),
             }
-            stop_along(status);
         }
-        caught.wait()?;
+        match &mut stopper {
+            None => caught.wait()?,
+            Some(stopper) => {
+                stopper.look();
+                stopper.wait(caught)?;
+            }
+        }
         pass_on(pid, caught, |arrived| is_for_us_alone(arrived, pid))?;
     }
 }

@@ -6,6 +6,7 @@
 //! | `several` | asking for more than one |
 //! | `signals`, `job` | the job while it runs |
 //! | `holding` | what is done under the lock, in its order, and how the hold ends |
+//! | `stopping` | what becomes of a job whose lock is lost |
 //! | `hold` | what is held: the lock alone, or shared |
 //! | `closing` | waiting for what the job left behind |
 //! | `report` | what happened, for programs |
@@ -18,6 +19,7 @@ mod report;
 mod several;
 pub(crate) mod signals;
 mod spawn;
+pub(crate) mod stopping;
 pub mod waiting;
 
 use std::ffi::OsString;
@@ -58,14 +60,22 @@ fn told(failure: &Failure) -> u8 {
     failure.code
 }
 
-fn perform(args: &RunArgs, store: &dyn Store, story: &mut Story) -> Result<u8, Failure> {
-    if args.exec && store.lease().is_some() {
-        return Err(Failure {
+/// Refuses what takes a job that has a part in its lock, where it has none.
+fn refuse_without_a_part_in_the_hold(args: &RunArgs, store: &dyn Store) -> Result<(), Failure> {
+    let option = [(args.exec, "--exec"), (args.until_closed, "--until-closed")];
+    let asked = option.into_iter().find(|(is_asked, _)| *is_asked);
+    match asked.filter(|_| store.lease().is_some()) {
+        None => Ok(()),
+        Some((_, option)) => Err(Failure {
             code: exit::USAGE,
-            message: "`--exec` leaves nobody to keep up the lease of the lock".to_owned(),
-            hint: Some("leave it out".to_owned()),
-        });
+            message: format!("`{option}` takes a job that has a part in its lock, which a lease has not"),
+            hint: Some("leave it out, or use a lock in a directory".to_owned()),
+        }),
     }
+}
+
+fn perform(args: &RunArgs, store: &dyn Store, story: &mut Story) -> Result<u8, Failure> {
+    refuse_without_a_part_in_the_hold(args, store)?;
     let argv: Vec<String> = args.command.iter().map(|word| word.to_string_lossy().into_owned()).collect();
     let open = |lock: &OsString| {
         lock_argument::to_acquire(store, lock, &args.kind, |options| {

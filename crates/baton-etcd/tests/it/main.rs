@@ -1,6 +1,7 @@
 //! The library against real etcd servers, which each test starts for itself on free ports of the loopback, and ends.
 
 mod breaking;
+mod command;
 mod contender;
 mod holding;
 mod identity;

@@ -1,6 +1,10 @@
 //! Members that are killed, stop answering, or were never there.
 
-use std::net::{Ipv4Addr, SocketAddrV4, TcpListener};
+use std::{
+    io::{Read as _, Write as _},
+    net::{Ipv4Addr, SocketAddrV4, TcpListener},
+    thread,
+};
 
 use nix::sys::signal::Signal;
 use rustix::net::{self, AddressFamily, SocketFlags, SocketType};
@@ -119,4 +123,19 @@ fn endpoint_that_drops_what_it_is_sent_is_reported_as_unreachable() {
     let refused = Contender::start(&format!("etcd://{address}/jobs"), "a", 4).failure();
     assert!(refused.contains("can't be reached") && refused.contains("not answered"), "{refused}");
     drop(waiting);
+}
+
+#[test]
+fn server_that_speaks_something_else_is_reported_as_no_etcd() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = listener.local_addr().expect("bound").port();
+    // It ends with the test's process.
+    thread::spawn(move || {
+        for mut client in listener.incoming().map_while(Result::ok) {
+            let _ = client.read(&mut [0; 1024]);
+            let _ = client.write_all(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n");
+        }
+    });
+    let refused = Contender::start(&format!("etcd://127.0.0.1:{port}/jobs"), "a", 4).failure();
+    assert!(refused.contains("is no etcd of version 3.4 or later"), "{refused}");
 }

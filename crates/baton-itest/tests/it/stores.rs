@@ -96,11 +96,12 @@ fn plan_in_another_directory_has_its_session_logs_and_history_there() {
 /// One process all the way, so that signals and the terminal are its own; the arguments are as they were typed.
 #[test]
 fn program_that_knows_the_store_takes_the_place_of_baton() {
-    let (state, place) = (temporary(), temporary());
+    let state = temporary();
+    let (place, own) = another();
     program(place.path(), "baton-etcd", IMPOSTOR);
     let words = ["--store", URL, "run", "--purpose", "a  b", "deploy", "--", "true"];
-    let mut command = command(state.path(), &words);
-    command.env("PATH", format!("{}:/usr/bin:/bin", place.path().display()));
+    let mut command = without_notice(Command::new(own));
+    command.env("BATON_DIR", state.path()).args(words);
     let mut running = Running::start(command);
     let said = format!("{}:baton-etcd:{}", running.pid(), words.join(" "));
     assert_eq!(running.says(), said);

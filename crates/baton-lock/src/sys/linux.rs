@@ -32,6 +32,8 @@ pub(crate) enum Access {
     ReadWrite,
     /// For reading and writing; the name must not exist yet. The mode is 0600 less the umask.
     CreateNew,
+    /// The same, and the sticky bit is set.
+    CreateUnfinished,
     /// For reading; the name must not exist yet. The mode is 0666 less the umask, as `flock(1)` has it.
     CreateShared,
 }
@@ -138,10 +140,14 @@ pub(super) fn open_at(dir: &Handle, name: &OsStr, access: Access) -> Result<Hand
     let flags = match access {
         Access::Read => OFlags::RDONLY,
         Access::ReadWrite => OFlags::RDWR,
-        Access::CreateNew => OFlags::RDWR | OFlags::CREATE | OFlags::EXCL,
+        Access::CreateNew | Access::CreateUnfinished => OFlags::RDWR | OFlags::CREATE | OFlags::EXCL,
         Access::CreateShared => OFlags::RDONLY | OFlags::CREATE | OFlags::EXCL,
     };
-    let mode = if access == Access::CreateShared { 0o666 } else { 0o600 };
+    let mode = match access {
+        Access::CreateShared => 0o666,
+        Access::CreateUnfinished => 0o1600,
+        _ => 0o600,
+    };
     rustix::fs::openat(dir, name, OPEN | flags, Mode::from_raw_mode(mode))
 }
 
@@ -518,6 +524,25 @@ pub(crate) fn hand_over_at_exec(command: &mut Command, descriptors: Vec<std::os:
                 if libc::fcntl(descriptor, libc::F_SETFD, 0) == -1 {
                     return Err(io::Error::last_os_error());
                 }
+            }
+            Ok(())
+        });
+    }
+}
+
+/// Has the kernel kill the program that `command` starts when the thread that starts it is gone.
+pub(crate) fn kill_with_parent_at_exec(command: &mut Command) {
+    let parent = std::process::id();
+    // SAFETY: the closure runs in the forked child before exec and makes only `prctl` and `getppid`, which are async-signal-safe; it
+    // neither allocates nor takes a lock, an error being its number alone.
+    unsafe {
+        command.pre_exec(move || {
+            if libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) == -1 {
+                return Err(io::Error::last_os_error());
+            }
+            // It may have died before it was asked for, and then nobody is told any more.
+            if libc::getppid().cast_unsigned() != parent {
+                return Err(io::Error::from_raw_os_error(libc::ESRCH));
             }
             Ok(())
         });

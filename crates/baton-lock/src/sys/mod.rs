@@ -41,8 +41,8 @@ use std::time::Duration;
 pub(crate) use asynchronous::until_readable;
 pub(crate) use imp::{
     Access, Errno, FileId, FileKind, Flock, Handle, Range, Signalled, Stat, boot_time, device_text,
-    effective_user, file_size_limit, hand_over_at_exec, host_name, is_ignored, process_id, random, real_time,
-    unblock_signals_at_exec,
+    effective_user, file_size_limit, hand_over_at_exec, host_name, is_ignored, kill_with_parent_at_exec,
+    process_id, random, real_time, unblock_signals_at_exec,
 };
 pub(crate) use lookout::{Awaited, Lookout};
 
