@@ -21,7 +21,7 @@ use super::report::{Became, Story};
 use super::several::Holds;
 use super::signals::Caught;
 use super::spawn::spawn;
-use super::stopping::Stopper;
+use super::stopping::{self, Stopper};
 use crate::args::RunArgs;
 use crate::failure::Failure;
 use crate::json::Got;
@@ -96,6 +96,8 @@ fn clean_up(holds: &Holds, cleanup: &OsStr, args: &RunArgs, caught: &Caught) -> 
 }
 
 fn recovery_failed(holds: Holds, ended: io::Result<Ended>, story: &mut Story) -> u8 {
+    // Then it did not fail of itself.
+    let is_lost = holds.held.iter().filter_map(Hold::alone).any(|held| stopping::loss(held).is_some());
     // Those that were got from nobody are as they were.
     holds.each(|held| if *held.outcome() == Outcome::Fresh { held.undo() } else { held.abandon() });
     story.became = Became::RecoveryFailed;
@@ -103,6 +105,7 @@ fn recovery_failed(holds: Holds, ended: io::Result<Ended>, story: &mut Story) ->
         Ok(ended) => (how(*ended), code_of(*ended)),
         Err(error) => (format!("can't be run: {error}"), exit::NOT_EXECUTABLE),
     };
+    let code = if is_lost { exit::LOST } else { code };
     let failure = Failure {
         code,
         message: format!("the clean-up of `--on-recovered` {how}, so the job was not run"),

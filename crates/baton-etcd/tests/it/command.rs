@@ -92,6 +92,23 @@ fn job_of_a_hold_that_was_broken_is_ended_with_all_that_it_started_and_exit_code
 }
 
 #[test]
+fn clean_up_whose_lock_is_lost_is_ended_and_the_job_does_not_run() {
+    if !servers::is_there() {
+        return;
+    }
+    let (cluster, machine) = (Cluster::start(1, &[]), temporary());
+    ended(command(&cluster, machine.path(), &run(&[], &["sh", "-c", "kill -KILL $$"])));
+    let options = ["--lease", "4s", "--on-recovered", "echo in; exec sleep 1000"];
+    let mut running = Running::start(command(&cluster, machine.path(), &run(&options, &["echo", "job"])));
+    assert_eq!(running.says(), "in");
+    let seen = json(command(&cluster, machine.path(), &["status", "--json", "deploy"]));
+    let token = seen["record"]["baton"]["token"].to_string();
+    ended(command(&cluster, machine.path(), &["break", "deploy", "--token", &token]));
+    let Ended { code, out, err, .. } = running.ends();
+    assert_eq!((code, out.as_str()), (Some(76), ""), "{err}");
+}
+
+#[test]
 fn runner_stopped_for_longer_than_its_lease_ends_its_job_when_it_wakes_and_leaves_the_next_one_alone() {
     if !servers::is_there() {
         return;

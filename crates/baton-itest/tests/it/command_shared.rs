@@ -1,5 +1,6 @@
 //! `baton run -s`: jobs beside each other, each told that it is, and what `status`, `list`, `break` and those who wait say of them.
 
+use baton_itest::bystander::Bystander;
 use baton_itest::command::{Ended, OBEDIENT, Running, baton, ended, look, next, run, seen, status};
 use baton_itest::footprint::names_in;
 use baton_itest::places::temporary;
@@ -101,6 +102,27 @@ fn break_ends_all_readers_and_nobody_is_told_of_a_death() {
     }
     assert_eq!((one.ends().code, two.ends().code), (Some(143), Some(143)));
     assert!(next(&lock).is_fresh());
+}
+
+/// It has the guard as the readers do, which is no reason to end it with them.
+#[test]
+fn break_leaves_alone_who_shares_the_file_by_flock() {
+    let (_place, lock) = new_lock();
+    let theirs = Bystander::sharing(&lock);
+    let ours = reader("--flock", &lock);
+    let token = seen("--flock", &lock)["record"]["baton"]["token"].to_string();
+    let mut command = baton();
+    command.env("BATON_DIR", lock.with_file_name("state"));
+    command.args(["break", "--flock", "--json", "--token", &token]).arg(&lock);
+    let Ended { code, out, .. } = ended(command);
+    let said: Value = serde_json::from_str(&out).expect("JSON");
+    assert_eq!((code, &said["result"]), (Some(75), &"still_held".into()), "{out}");
+    assert!(pids(&said["signalled"]).contains(&ours.pid().into()), "{out}");
+    assert!(out.contains("is locked with flock by"), "{out}");
+    assert_eq!(ours.ends().code, Some(143));
+    assert_eq!(status_of("--flock", &lock), "foreign_flock");
+    theirs.end();
+    assert_eq!(status_of("--flock", &lock), "free");
 }
 
 #[test]

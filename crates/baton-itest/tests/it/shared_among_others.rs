@@ -6,6 +6,7 @@ use baton_itest::bystander::Bystander;
 use baton_itest::footprint::names_in;
 use baton_itest::handwritten::{NO_PROCESS, ancestors, put, put_record, set_modified};
 use baton_itest::interrupted;
+use baton_itest::kernel_locks::{inode, until_bytes_are_waited_for};
 use baton_itest::places::temporary;
 use baton_itest::puppet::{self, Puppet};
 use baton_itest::scene::{Left, SCENES, Scene};
@@ -51,6 +52,25 @@ fn clients_of_flock_share_with_readers_and_exclude_writers() {
     assert!(flock_gets_it(&path, "-ns") && !flock_gets_it(&path, "-n"));
     shared.release().expect("released");
     assert_eq!(fs::read(&path).expect("there"), b"the user's");
+}
+
+/// A share of byte 0 is granted beside others: who waited for that would be awake all the time.
+#[test]
+fn writer_sleeps_until_the_last_reader_is_gone_whose_guard_was_deleted() {
+    let place = temporary();
+    let path = place.path().join("a.lock");
+    let mut readers: Vec<Puppet> = (0..2).map(|_| Puppet::of("baton", &path)).collect();
+    for reader in &mut readers {
+        assert!(reader.tell("try-shared")["held"].is_object());
+    }
+    fs::remove_file(RECORD.guard(&path)).expect("deleted");
+    let (mut writer, _) = Puppet::waiting("baton", &path, "lock");
+    for mut reader in readers {
+        until_bytes_are_waited_for(inode(&path));
+        assert!(!writer.is_done());
+        reader.tell("release");
+    }
+    assert!(writer.answer().expect("it lives")["held"].is_object());
 }
 
 #[test]

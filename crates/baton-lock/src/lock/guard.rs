@@ -60,7 +60,8 @@ impl Guard {
         let Some(seen) = directory.look(&names.guard)? else { return Ok(None) };
         // Before opening: a FIFO or a device would notice being opened.
         check(directory, names, naming, &seen)?;
-        match sys::open_at(&directory.handle, &names.guard, access) {
+        // Another one may just have found it under its temporary name, and ask who has it open.
+        match directory.open_file(&names.guard, access) {
             Ok(handle) => Self::checked(handle, directory, names, naming).map(Some),
             Err(Errno::NOENT) => Ok(None),
             Err(errno) => Err(Error::io("open the guard", &directory.path_of(&names.guard), errno)),

@@ -22,6 +22,14 @@ use crate::error::Error;
 use crate::record::{self, Content, Record};
 use crate::sys::{self, Access, Errno, FileId, Flock, Handle, Range};
 
+/// The permission bit of a record that is not finished: the sticky bit, which means nothing for files, and which no ancestor's client sets.
+/// It tells one that is cut off from an ancestor's that was displaced half-written:
+///
+/// 1. P1 takes over from a dead holder, creates its private file, and is stopped. Its guard is deleted.
+/// 2. P2 takes over too, sweeps, finds the file empty, unlocked and open in P1: it would take it for an ancestor's, and give it the name.
+/// 3. P1 is killed. An empty file has the name, which counts as left over after 30 seconds; the dead holder's record is lost.
+const UNFINISHED: u32 = 0o1000;
+
 /// How often a record of our own is written again because somebody who sweeps was faster to lock it.
 const WRITINGS: u32 = 10;
 
@@ -140,7 +148,7 @@ impl Desk<'_> {
     /// before it was locked.
     fn write(&self, json: &[u8], claim: Claim) -> Result<Option<(OsString, Born)>, Error> {
         let temporary = self.directory.temporary(&self.names.record)?;
-        let handle = sys::open_at(&self.directory.handle, &temporary, Access::CreateNew)
+        let handle = sys::open_at(&self.directory.handle, &temporary, Access::CreateUnfinished)
             .map_err(|errno| self.failed("create a record in", errno))?;
         let locked = match claim {
             Claim::Exclusive => sys::try_lock_range(&handle, Range::Holder),
@@ -165,6 +173,7 @@ impl Desk<'_> {
     fn fill(&self, handle: &Handle, json: &[u8]) -> sys::Result<sys::Stat> {
         sys::write_start(handle, json)?;
         let stat = sys::stat(handle)?;
+        // The last step before it may get its name: it is finished.
         sys::change_mode(handle, self.access.of(&stat))?;
         Ok(stat)
     }
@@ -200,7 +209,12 @@ impl Desk<'_> {
             Ok(_) => self.give_back(temporary).map(|()| false),
             // Somebody removed what came back: that is no different from having removed it before.
             Err(Errno::NOENT) => Ok(true),
-            Err(errno) => Err(self.failed("look at what was replaced by", errno)),
+            Err(errno) => {
+                // Not known, it may be anybody's; and if it is the dead holder's, that one's record has to be told to the next one. Of two
+                // failures the first is told.
+                let _ = self.give_back(temporary);
+                Err(self.failed("look at what was replaced by", errno))
+            }
         }
     }
 
@@ -304,6 +318,11 @@ impl Desk<'_> {
         // Under the guard's temporary names nothing was ever displaced.
         let is_records = Names::is_temporary(&self.names.record, name);
         match abandoned.content {
+            Content::Incomplete if abandoned.is_unfinished => {
+                // Not being able to remove it harms nobody.
+                let _ = sys::unlink(&self.directory.handle, name);
+                false
+            }
             // An ancestor's client creates its file and writes it with two calls. One that has it open may live.
             Content::Incomplete if judge::used(&abandoned.handle).is_some() => {
                 is_records && self.give_name_back(name, departed)
@@ -334,7 +353,8 @@ impl Desk<'_> {
         if !sys::try_lock_range(&handle, Range::Both).ok()? {
             return None;
         }
-        let mut abandoned = Abandoned { handle, content: Content::Foreign };
+        let is_unfinished = stat.mode & UNFINISHED != 0;
+        let mut abandoned = Abandoned { handle, content: Content::Foreign, is_unfinished };
         abandoned.content = record::classify(&sys::read_start(&abandoned.handle, record::MAX_READ).ok()?);
         self.directory.means(name, &abandoned.handle, stat.id).ok()?.then_some(abandoned)
     }
@@ -345,6 +365,8 @@ impl Desk<'_> {
 struct Abandoned {
     handle: Handle,
     content: Content,
+    /// It was ours, and never had the record's name.
+    is_unfinished: bool,
 }
 
 impl Drop for Abandoned {

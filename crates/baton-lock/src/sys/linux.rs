@@ -32,6 +32,8 @@ pub(crate) enum Access {
     ReadWrite,
     /// For reading and writing; the name must not exist yet. The mode is 0600 less the umask.
     CreateNew,
+    /// The same, and the sticky bit is set.
+    CreateUnfinished,
     /// For reading; the name must not exist yet. The mode is 0666 less the umask, as `flock(1)` has it.
     CreateShared,
 }
@@ -138,10 +140,14 @@ pub(super) fn open_at(dir: &Handle, name: &OsStr, access: Access) -> Result<Hand
     let flags = match access {
         Access::Read => OFlags::RDONLY,
         Access::ReadWrite => OFlags::RDWR,
-        Access::CreateNew => OFlags::RDWR | OFlags::CREATE | OFlags::EXCL,
+        Access::CreateNew | Access::CreateUnfinished => OFlags::RDWR | OFlags::CREATE | OFlags::EXCL,
         Access::CreateShared => OFlags::RDONLY | OFlags::CREATE | OFlags::EXCL,
     };
-    let mode = if access == Access::CreateShared { 0o666 } else { 0o600 };
+    let mode = match access {
+        Access::CreateShared => 0o666,
+        Access::CreateUnfinished => 0o1600,
+        _ => 0o600,
+    };
     rustix::fs::openat(dir, name, OPEN | flags, Mode::from_raw_mode(mode))
 }
 
