@@ -96,6 +96,9 @@ fn explored(name: &str, mut text: String) -> String {
             &["//!", "#![", "/// The README's example", "struct Readme;", "#[cfg(doctest)]", "#[doc = "],
         );
     }
+    if name == "lib.rs" {
+        text = replace_once(name, &text, "\nmod sys;", "\npub(crate) mod sys;");
+    }
     if name == "sys/mod.rs" {
         text = without_lines(&text, &["#[expect(unsafe_code"]);
     }

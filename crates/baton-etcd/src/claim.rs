@@ -15,7 +15,7 @@ use tokio_stream::StreamExt as _;
 use crate::{
     Error, breaking,
     clock::Moment,
-    cluster::Cluster,
+    cluster::{Asked, Cluster},
     engine::Engine,
     keeper::{Keeper, Kept},
     keys::{self, Keys},
@@ -36,6 +36,20 @@ pub(crate) struct Claim {
     pub(crate) kept: Kept,
     pub(crate) tenure: Arc<Tenure>,
     keeper: Keeper,
+    /// How often it was asked for.
+    entered: Asked,
+}
+
+/// What came of ending a hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Parting {
+    /// It was this one's to end.
+    Ended,
+    /// Its key is gone, and so is its marker: this has ended it before, its answer having got lost; or the lease has run out and
+    /// another one has come.
+    Vanished,
+    /// It was not this one's any more.
+    Lost,
 }
 
 /// How entering went.
@@ -90,7 +104,8 @@ impl Claim {
         let ttl = Duration::from_secs(u64::try_from(granted.ttl).unwrap_or(0));
         let key = keys.place(granted.id);
         let transaction = entering(&keys, granted.id, record, only_if_first);
-        let entry = match cluster.commit("queue for the lock", transaction).await {
+        let (answer, entered) = cluster.commit_counting("queue for the lock", transaction).await;
+        let entry = match answer {
             Ok(answer) => entry(&cluster, &keys, answer).await,
             Err(error) => Err(error),
         };
@@ -106,7 +121,7 @@ impl Claim {
         let kept = Kept { lease: granted.id, key, revision, ttl };
         let tenure = Arc::new(Tenure::new(sent, ttl)?);
         let keeper = Keeper::start(engine, Arc::clone(&cluster), kept.clone(), Arc::clone(&tenure));
-        let claim = Self { cluster, keys, kept, tenure, keeper };
+        let claim = Self { cluster, keys, kept, tenure, keeper, entered };
         Ok(match entry {
             Entry::Holding { found, .. } => Entered::Holding(claim, found),
             Entry::Waiting { .. } => Entered::Waiting(claim),
@@ -165,26 +180,36 @@ impl Claim {
         Ok(answer.succeeded || first(answer).is_some_and(|marker| marker.value == record))
     }
 
-    /// Ends the hold. Answers whether it was still this one's to end.
+    /// Ends the hold; the lease has to be revoked after it.
     ///
-    /// Carried out twice, it finds its key gone. So it would if the lease had run out, or somebody had broken the lock; but then the
-    /// marker would still be this one's. Nobody can have replaced it: a broken lock is not taken before its fence is gone, nor an
-    /// expired one before this one knew, and then it would not have come here.
-    pub(crate) async fn leave(&self, left: Left<'_>) -> Result<bool, Error> {
+    /// The key goes with the marker, in one step. Only where entering was asked for more than once is it left to the lease: the
+    /// first request may still be on its way, and would take the lock for one that has gone.
+    ///
+    /// 1. P1 asks to enter, hears nothing, asks another member, holds, and deletes marker and key.
+    /// 2. The first request is carried out: nobody is there, so it puts the key, and the marker.
+    /// 3. P1 revokes the lease, the key goes, and the next one is told *recovered* from P1.
+    ///
+    /// With the key still there step 2 changes nothing, and without the lease it fails.
+    pub(crate) async fn leave(&self, left: Left<'_>) -> Result<Parting, Error> {
         let unclean = self.keys.unclean();
         let marker = match left {
             Left::Clean | Left::Undone(None) => Some(keys::deleting(unclean.clone())),
             Left::Undone(Some(found)) => Some(keys::putting(unclean.clone(), found.value.clone(), 0)),
             Left::Unclean => None,
         };
+        let key = (self.entered == Asked::Once).then(|| keys::deleting(self.kept.key.clone()));
         let transaction = Transaction {
             compare: vec![keys::created_at(self.kept.key.clone(), self.kept.revision)],
-            success: marker.into_iter().chain([keys::deleting(self.kept.key.clone())]).collect(),
+            success: marker.into_iter().chain(key).collect(),
             failure: vec![keys::reading(keys::get(unclean))],
         };
         let answer = self.cluster.commit("release the lock", transaction).await?;
+        if answer.succeeded {
+            return Ok(Parting::Ended);
+        }
         let own = u64::try_from(self.kept.revision).ok();
-        Ok(answer.succeeded || first(answer).map(marker::complete).as_ref().and_then(marker::token) != own)
+        let is_own = first(answer).map(marker::complete).as_ref().and_then(marker::token) == own;
+        Ok(if is_own { Parting::Lost } else { Parting::Vanished })
     }
 
     /// Takes away the fence that somebody has put up because of this hold, now that nothing runs under it any more.

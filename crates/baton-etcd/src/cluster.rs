@@ -60,6 +60,14 @@ pub(crate) struct Cluster {
     endpoints: String,
 }
 
+/// How often a member was asked for one thing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Asked {
+    Once,
+    /// More often, since an answer did not come.
+    Again,
+}
+
 impl Cluster {
     /// Knows the members; connects to none. Has to be called within the runtime.
     pub(crate) fn new(address: &Address, credentials: &Credentials) -> Result<Self, Error> {
@@ -87,6 +95,17 @@ impl Cluster {
         transaction: Transaction,
     ) -> Result<TransactionAnswer, Error> {
         self.ask(what, "/etcdserverpb.KV/Txn", transaction).await
+    }
+
+    /// The same; tells whether it was asked for once only. If not, an earlier request may be carried out at any time to come.
+    pub(crate) async fn commit_counting(
+        &self,
+        what: &'static str,
+        transaction: Transaction,
+    ) -> (Result<TransactionAnswer, Error>, Asked) {
+        let times = AtomicUsize::new(0);
+        let asked = self.ask_counting(what, "/etcdserverpb.KV/Txn", transaction, &times).await;
+        (asked, if times.into_inner() > 1 { Asked::Again } else { Asked::Once })
     }
 
     /// Reads keys, linearizably.
@@ -124,8 +143,23 @@ impl Cluster {
         Q: Message + Default + Clone + Send + Sync + 'static,
         A: Message + Default + Send + Sync + 'static,
     {
+        self.ask_counting(what, path, question, &AtomicUsize::new(0)).await
+    }
+
+    async fn ask_counting<Q, A>(
+        &self,
+        what: &'static str,
+        path: &'static str,
+        question: Q,
+        times: &AtomicUsize,
+    ) -> Result<A, Error>
+    where
+        Q: Message + Default + Clone + Send + Sync + 'static,
+        A: Message + Default + Send + Sync + 'static,
+    {
         let until = Instant::now() + PATIENCE;
         let asked = self.attempt_until(until, ATTEMPT, |member, token| {
+            times.fetch_add(1, Ordering::Relaxed);
             let question = question.clone();
             async move { member.ask(path, question, &token).await }
         });

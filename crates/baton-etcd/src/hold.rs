@@ -16,7 +16,7 @@ use tokio::time::timeout;
 
 use crate::{
     Error, Loss,
-    claim::{Claim, Left},
+    claim::{Claim, Left, Parting},
     store::Shared,
     wire::KeyValue,
 };
@@ -68,7 +68,12 @@ impl Hold {
             End::Unclean => Left::Unclean,
             End::Undone => Left::Undone(self.found.as_ref()),
         };
-        if self.claim.leave(left).await? { Ok(()) } else { Err(self.lost(Loss::Gone)) }
+        match (self.claim.leave(left).await?, self.claim.tenure.lost()) {
+            // While the lease is good nobody else can have come: what is gone this one has ended.
+            (Parting::Ended, _) | (Parting::Vanished, None) => Ok(()),
+            (Parting::Vanished, Some(loss)) => Err(self.lost(loss)),
+            (Parting::Lost, _) => Err(self.lost(Loss::Gone)),
+        }
     }
 }
 

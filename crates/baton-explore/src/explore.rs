@@ -96,12 +96,12 @@ impl Chooser for Everything {
 }
 
 /// By a generator of numbers (`SplitMix64`), mostly going on with the process that ran last: most faults need few changes.
-struct AtRandom {
+pub(crate) struct AtRandom {
     state: u64,
 }
 
 impl AtRandom {
-    fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         Self { state: seed }
     }
 
@@ -113,7 +113,7 @@ impl AtRandom {
         mixed ^ (mixed >> 31)
     }
 
-    fn below(&mut self, most: usize) -> usize {
+    pub(crate) fn below(&mut self, most: usize) -> usize {
         usize::try_from(self.next() % most.max(1) as u64).unwrap_or(0)
     }
 }

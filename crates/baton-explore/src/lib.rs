@@ -12,10 +12,12 @@
 //! | processes, one call at a time | `sim` |
 //! | what may come next, and what is chosen | [`explore`] |
 //! | who comes, and what is promised to them | [`scenario`], [`story`] |
+//! | the simulated kernel beside the real one | [`conformance`] |
 //! | what is wrong on purpose | [`mutants`] |
 #![deny(unsafe_code)]
 
 pub mod catalogue;
+pub mod conformance;
 pub mod explore;
 mod kernel;
 pub mod mutants;
@@ -33,4 +35,10 @@ mod twin;
 )]
 mod shipped {
     include!(concat!(env!("OUT_DIR"), "/shipped/lib.rs"));
+}
+
+/// The library's real system calls.
+#[expect(unused, reason = "only some of them are compared")]
+mod real {
+    include!(concat!(env!("OUT_DIR"), "/real/mod.rs"));
 }

@@ -319,3 +319,24 @@ fn alone(pid: Pid, run: impl FnOnce()) {
         world.is_alone = false;
     });
 }
+
+/// Asks for a lock on a filesystem of that magic number, which may be opted into by its name: what comes of it, and which names are there then.
+pub fn asked_on(magic: u64, allowed: Option<&str>) -> (String, Vec<String>) {
+    let mut kernel = Kernel::new(magic);
+    kernel.prepare_directory(Path::new(DIRECTORY), 0o755);
+    sim::start(kernel, None, false);
+    let mut answer = (String::new(), Vec::new());
+    alone(FIRST, || {
+        let options = Lock::options().command_text("job");
+        let options = allowed.iter().fold(options, |options, kind| options.allow_filesystem(*kind));
+        let attempt = options.open(Path::new(DIRECTORY).join(NAME)).and_then(|lock| lock.try_lock());
+        let names = sim::with(|world| world.kernel.names(Path::new(DIRECTORY)));
+        answer.1 = names.iter().map(|name| name.to_string_lossy().into_owned()).collect();
+        answer.0 = match attempt {
+            Ok(Attempt::Held(_)) => "held".to_owned(),
+            Ok(Attempt::Busy(_)) => "busy".to_owned(),
+            Err(error) => error.in_one_line(),
+        };
+    });
+    answer
+}

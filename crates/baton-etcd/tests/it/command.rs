@@ -283,3 +283,15 @@ fn doctor_says_whether_a_lock_can_be_had_in_the_cluster() {
     assert_eq!(code, Some(69), "{out}{err}");
     assert!(out.contains("\nno lock can be had in") || err.contains("etcd"), "{out}{err}");
 }
+
+#[test]
+fn run_inside_a_job_that_holds_the_same_lock_is_refused_and_not_waited_for_by_itself() {
+    if !servers::is_there() {
+        return;
+    }
+    let (cluster, machine) = (Cluster::start(1, &[]), temporary());
+    let inner = [env!("CARGO_BIN_EXE_baton-etcd"), "run", "deploy", "--", "true"];
+    let Ended { code, err, .. } = ended(command(&cluster, machine.path(), &run(&[], &inner)));
+    assert_eq!(code, Some(75));
+    assert!(err.contains("waiting for it would never end"), "{err}");
+}

@@ -151,6 +151,24 @@ fn content_is_synced_before_it_is_named_and_the_name_before_the_change_returns()
     assert!(answered.starts_with("write(1<"), "{answered}");
 }
 
+/// Whoever made the directory may have been killed before its name was synced; what was written into it after that was lost with it.
+#[test]
+fn directory_that_a_killed_one_made_is_made_durable_by_the_next() {
+    if !has_strace() {
+        return;
+    }
+    let place = temporary();
+    let state = place.path().join("state");
+    fs::create_dir_all(state.join("sessions")).expect("made");
+    let log = place.path().join("calls");
+    let log_name = log.to_str().expect("text");
+    drop(started(&["strace", "-y", "-o", log_name, "-e", "trace=fsync,renameat"], &state));
+    let log = fs::read_to_string(log).expect("readable");
+    let is_synced = |line: &&str| line.starts_with("fsync(") && line.contains("/state>");
+    let before_the_first: Vec<&str> = log.lines().take_while(|line| !line.contains("job.json")).collect();
+    assert!(before_the_first.iter().any(is_synced), "{log}");
+}
+
 #[test]
 fn call_that_fails_is_told_and_leaves_the_session_as_it_was() {
     if !has_strace() {

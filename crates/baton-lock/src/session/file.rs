@@ -65,20 +65,27 @@ impl Keeper for File {
 impl File {
     fn prepare(&self) -> Result<(), Error> {
         let Some(directory) = self.path.parent() else { return Ok(()) };
-        if directory.is_dir() {
-            return Ok(());
+        let is_there = directory.is_dir();
+        if !is_there {
+            let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(directory);
+            made.map_err(|source| crate::Error::Io {
+                path: directory.to_owned(),
+                action: "create the directory",
+                source,
+            })?;
         }
-        let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(directory);
-        made.map_err(|source| crate::Error::Io {
-            path: directory.to_owned(),
-            action: "create the directory",
-            source,
-        })?;
-        // Its name has to survive a power cut like what is in it.
+        // Its name has to survive a power cut like what is in it. Also if it is there:
+        //
+        // 1. P1 makes it, and is killed before it is synced. P2 finds it, and writes durably into it.
+        // 2. The power fails. The directory's name was never on disk, and all that P2 wrote is gone with it.
         let Some(parent) = directory.parent() else { return Ok(()) };
-        sys::open_directory_to_sync(parent)
-            .and_then(|handle| sys::sync(&handle))
-            .map_err(|errno| crate::Error::io("make durable the names in", parent, errno).into())
+        match sys::open_directory_to_sync(parent).and_then(|handle| sys::sync(&handle)) {
+            // Who may not read the parent has not made anything in it.
+            Err(sys::Errno::ACCESS) if is_there => Ok(()),
+            synced => {
+                synced.map_err(|errno| crate::Error::io("make durable the names in", parent, errno).into())
+            }
+        }
     }
 }
 
