@@ -64,6 +64,8 @@ pub(crate) struct Locked {
     _file: Handle,
     /// Another lock, the end of which is as good.
     or: Option<Box<Locked>>,
+    /// When to look again in any case.
+    again: Option<Handle>,
     /// How long at most.
     grace: Option<(Grace, Handle)>,
 }
@@ -88,12 +90,14 @@ impl Doze {
         Self::locked(setup, ahead.nearest, Awaited::NoRange(Range::Holder), Some(grace))
     }
 
-    /// Until the last one who comes before has got the lock or is gone, or nobody has the guard: however long those hold it who do.
+    /// Until the last one who comes before has got the lock or is gone, or nobody has the guard; at most a second, since nobody tells that one
+    /// before was passed.
     pub(crate) fn behind(setup: &Setup, ahead: Ahead, approach: Approach) -> Result<Self, Error> {
         let free = Self::wait_for(setup, approach.guard.handle, Awaited::NoFlock, None)?;
         let or = Some(Box::new(free));
         let first = Self::wait_for(setup, ahead.nearest, Awaited::NoRange(Range::Holder), None)?;
-        Ok(Self::Lock(Locked { or, ..first }))
+        let again = Some(Self::timer(setup, LOOK_AGAIN)?);
+        Ok(Self::Lock(Locked { or, again, ..first }))
     }
 
     /// Until no other reader is just publishing a record.
@@ -115,7 +119,7 @@ impl Doze {
         let grace = grace.map(|grace| sys::timer(grace.left()).map(|timer| (grace, timer)));
         let grace = grace.transpose().map_err(failed)?;
         let lookout = Lookout::start(&file, awaited).map_err(failed)?;
-        Ok(Locked { lookout, _file: file, or: None, grace })
+        Ok(Locked { lookout, _file: file, or: None, again: None, grace })
     }
 
     fn timer(setup: &Setup, after: Duration) -> Result<Handle, Error> {
@@ -175,9 +179,10 @@ impl Doze {
             Self::Not | Self::Blocked(_) => Vec::new(),
             Self::Posted(posted) => posted.lookout.iter().flat_map(Lookout::descriptors).collect(),
             Self::Lock(locked) => {
-                let timer = locked.grace.iter().map(|(_, timer)| timer.as_fd());
+                let timers = locked.grace.iter().map(|(_, timer)| timer).chain(&locked.again);
+                let timers = timers.map(AsFd::as_fd);
                 let both = [Some(locked), locked.or.as_deref()].into_iter().flatten();
-                both.flat_map(|locked| locked.lookout.descriptors()).chain(timer).collect()
+                both.flat_map(|locked| locked.lookout.descriptors()).chain(timers).collect()
             }
             Self::Events(events) => events.iter().map(AsFd::as_fd).collect(),
         }
