@@ -12,6 +12,7 @@
 //! | processes, one call at a time | `sim` |
 //! | what may come next, and what is chosen | [`explore`] |
 //! | who comes, and what is promised to them | [`scenario`], [`story`] |
+//! | a session's file, with power cuts | [`power`] |
 //! | the simulated kernel beside the real one | [`conformance`] |
 //! | what is wrong on purpose | [`mutants`] |
 #![deny(unsafe_code)]
@@ -21,6 +22,7 @@ pub mod conformance;
 pub mod explore;
 mod kernel;
 pub mod mutants;
+pub mod power;
 pub mod scenario;
 #[expect(unreachable_pub, reason = "the copy of the library has them in public signatures")]
 mod sim;

@@ -269,6 +269,107 @@ pub const MUTANTS: &[Mutant] = &[
         caught_by: "alone",
         breaks: "P1 has left",
     },
+    Mutant {
+        name: "content-not-synced",
+        about: "a session's new file is not synced",
+        changes: &[change("atomic_file/replace.rs", "sys::sync(handle)?;", "")],
+        caught_by: "saved",
+        breaks: "who comes is refused",
+    },
+    Mutant {
+        name: "content-error-ignored",
+        about: "that syncing the new file fails is passed over",
+        changes: &[change("atomic_file/replace.rs", "sys::sync(handle)?;", "let _ = sys::sync(handle);")],
+        caught_by: "saved-failing",
+        breaks: "who comes is refused",
+    },
+    Mutant {
+        name: "renamed-before-synced",
+        about: "the new file gets the session's name, and then is synced",
+        changes: &[
+            change("atomic_file/replace.rs", "sys::sync(handle)?;", ""),
+            change(
+                "atomic_file/replace.rs",
+                "Ok(Named::Yes) => return Ok(self.settle(new)),",
+                "Ok(Named::Yes) => {\n                    if BROKEN {\n                        let _ = sys::sync(&new.handle);\n                    }\n                    return Ok(self.settle(new));\n                }",
+            ),
+        ],
+        caught_by: "saved",
+        breaks: "who comes is refused",
+    },
+    Mutant {
+        name: "name-not-synced",
+        about: "the directory is not synced after the renaming",
+        changes: &[change(
+            "atomic_file/replace.rs",
+            "match sys::sync(&self.directory) {",
+            "match if BROKEN { Ok(()) } else { sys::sync(&self.directory) } {",
+        )],
+        caught_by: "saved",
+        breaks: "what was saved is lost",
+    },
+    Mutant {
+        name: "name-error-ignored",
+        about: "that syncing the directory fails is passed over",
+        changes: &[change(
+            "atomic_file/replace.rs",
+            "Replacement::NotDurable(new, errno),",
+            "if BROKEN { Replacement::Done(new) } else { Replacement::NotDurable(new, errno) },",
+        )],
+        caught_by: "saved-failing",
+        breaks: "what was saved is lost",
+    },
+    Mutant {
+        name: "written-in-place",
+        about: "a session that is there is written over",
+        changes: &[change(
+            "atomic_file/replace.rs",
+            "for _ in 0..NAMES_TRIED {\n            let (temporary, new) = self.write(bytes)?;",
+            "if BROKEN && current.is_some() {\n            let opened = sys::open_at(&self.directory, &self.name, Access::ReadWrite);\n            let handle = opened.map_err(|errno| self.failed(\"open\", errno))?;\n            let stat = fill(&handle, bytes).map_err(|errno| self.failed(\"write\", errno))?;\n            return Ok(self.settle(Current { handle, stat }));\n        }\n        for _ in 0..NAMES_TRIED {\n            let (temporary, new) = self.write(bytes)?;",
+        )],
+        caught_by: "saved",
+        breaks: "who comes is refused",
+    },
+    Mutant {
+        name: "session-not-swept",
+        about: "what killed writers of the session left is left there",
+        changes: &[change("session/file.rs", "file.sweep();", "")],
+        caught_by: "saved",
+        breaks: "something is left lying about",
+    },
+    Mutant {
+        name: "directory-not-synced",
+        about: "the name of the session's directory is not made durable",
+        changes: &[change(
+            "durable_directory.rs",
+            "sys::sync(&handle)",
+            "(if BROKEN { Ok(()) } else { sys::sync(&handle) })",
+        )],
+        caught_by: "saved",
+        breaks: "what was saved is lost",
+    },
+    Mutant {
+        name: "found-taken-for-durable",
+        about: "the name of a directory that is found there is taken for durable",
+        changes: &[change(
+            "durable_directory.rs",
+            "if !is_there {\n        make(parent)?;\n    }",
+            "if BROKEN && is_there {\n        return Ok(());\n    }\n    if !is_there {\n        make(parent)?;\n    }",
+        )],
+        caught_by: "saved",
+        breaks: "what was saved is lost",
+    },
+    Mutant {
+        name: "above-not-synced",
+        about: "directories that are made above the session's are not made durable",
+        changes: &[change(
+            "durable_directory.rs",
+            "made => made.map_err(|errno| Error::io(\"create the directory\", path, errno))?,\n        }",
+            "made => made.map_err(|errno| Error::io(\"create the directory\", path, errno))?,\n        }\n        if BROKEN && !path.ends_with(\"sessions\") {\n            return Ok(());\n        }",
+        )],
+        caught_by: "state-made",
+        breaks: "what was saved is lost",
+    },
 ];
 
 /// The number of a mutant.

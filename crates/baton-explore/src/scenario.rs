@@ -19,7 +19,7 @@ pub(crate) const FIRST: Pid = 1;
 const BEFORE: Pid = 40;
 const AFTER: Pid = 41;
 
-const EXT4: u64 = 0xef53;
+pub(crate) const EXT4: u64 = 0xef53;
 
 /// One error that stands for all, and the one that is no error.
 pub const SIMPLY: &[Errno] = &[Errno::IO, Errno::INTR];
@@ -323,7 +323,7 @@ impl Scenario {
 }
 
 /// Runs a process that nobody else is there with.
-fn alone(pid: Pid, run: impl FnOnce()) {
+pub(crate) fn alone(pid: Pid, run: impl FnOnce()) {
     sim::with(|world| {
         world.kernel.start(pid);
         world.is_alone = true;

@@ -7,6 +7,7 @@ use std::thread;
 use baton_explore::catalogue::{self, CASES, Case, Extent};
 use baton_explore::explore::{self, Failure, Report};
 use baton_explore::mutants::{MUTANTS, Mutant};
+use baton_explore::power;
 
 /// Far more executions than any case takes that is explored to its end.
 const MOST: usize = 3_000_000;
@@ -75,8 +76,10 @@ fn shipped_code_keeps_its_promises_in_everything_that_is_explored() {
 fn is_caught(mutant: &Mutant) {
     let name = mutant.name;
     let number = MUTANTS.iter().position(|other| other.name == name);
-    let case = catalogue::find(mutant.caught_by).expect("a case of that name");
-    let failure = explored(case, number).failure;
+    let failure = match power::find(mutant.caught_by) {
+        Some(case) => power::explored(case, number).failure,
+        None => explored(catalogue::find(mutant.caught_by).expect("a case of that name"), number).failure,
+    };
     let failure = failure.unwrap_or_else(|| panic!("{name} is not caught by {}", mutant.caught_by));
     assert!(failure.violation.starts_with(mutant.breaks), "{name}: {}", told(&failure));
 }

@@ -16,6 +16,7 @@ mod atomic_file;
 pub mod clock;
 mod diagnosis;
 pub mod doctor;
+mod durable_directory;
 mod error;
 pub mod escape;
 mod filesystem;

@@ -6,10 +6,9 @@
 
 use std::env;
 use std::ffi::{OsStr, OsString};
-use std::fs;
-use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
+use crate::durable_directory;
 use crate::error::Error;
 
 /// The longest name of a lock in the state directory, in bytes.
@@ -61,11 +60,7 @@ impl Place {
     /// [`Error::Io`] if it can't be created.
     pub fn prepare(&self) -> Result<(), Error> {
         let Some(directory) = &self.created else { return Ok(()) };
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(|source| Error::Io {
-            path: directory.clone(),
-            action: "create the directory",
-            source,
-        })
+        durable_directory::make_if_missing(directory)
     }
 }
 

@@ -8,7 +8,9 @@
 //! | names, contents, descriptors | here |
 //! | `flock`, locks on bytes, leases, and what can be slept for | [`locks`] |
 //! | `/proc` | [`proc`] |
+//! | what a power cut leaves | [`durable`] |
 
+mod durable;
 mod locks;
 mod proc;
 
@@ -19,6 +21,7 @@ use std::time::Duration;
 
 use rustix::io::Errno;
 
+pub(crate) use durable::PowerCut;
 pub(crate) use locks::{Span, Until};
 
 use crate::sim::Result;
@@ -46,8 +49,14 @@ pub(crate) struct Kernel {
     pub(crate) magic: u64,
     /// The wall clock.
     pub(crate) now: Duration,
+    /// When it was started, by that clock.
+    pub(crate) booted: Duration,
+    /// How often it was started again.
+    starts: u64,
     /// A name that no directory may be made by.
     pub(crate) forbidden: Option<OsString>,
+    /// What is durable, where that is kept account of.
+    disk: Option<durable::Disk>,
 }
 
 #[derive(Clone, Debug, Hash)]
@@ -92,7 +101,10 @@ impl Kernel {
             processes: BTreeMap::new(),
             magic,
             now: Duration::from_secs(1_700_000_000),
+            booted: Duration::from_secs(1_699_000_000),
+            starts: 0,
             forbidden: None,
+            disk: None,
         };
         kernel.files.insert(ROOT, File::new(FileKind::Directory, 0o755, 2, kernel.now));
         kernel
@@ -186,19 +198,27 @@ impl Kernel {
         if file.kind == FileKind::Directory {
             self.file_mut(directory).links += 1;
         }
+        if let Some(disk) = &mut self.disk {
+            disk.made(number, file.kind, file.mode);
+        }
         self.files.insert(number, file);
-        self.name(directory, name, Some(number));
+        self.change_names(directory, &[(name, Some(number))]);
         number
     }
 
-    /// Lets a name of a directory mean another file, or nothing.
-    fn name(&mut self, directory: Inode, name: &OsStr, means: Option<Inode>) {
+    /// Lets names of a directory mean other files, or nothing, in one step.
+    fn change_names(&mut self, directory: Inode, changes: &[(&OsStr, Option<Inode>)]) {
         let now = self.now;
+        if let Some(disk) = &mut self.disk {
+            disk.named(directory, changes);
+        }
         let directory = self.file_mut(directory);
-        match means {
-            Some(file) => directory.entries.insert(name.to_owned(), file),
-            None => directory.entries.remove(name),
-        };
+        for (name, means) in changes {
+            match means {
+                Some(file) => directory.entries.insert((*name).to_owned(), *file),
+                None => directory.entries.remove(*name),
+            };
+        }
         directory.modified = now;
     }
 
@@ -389,6 +409,9 @@ impl Kernel {
         }
         file.bytes[from..end].copy_from_slice(bytes);
         file.modified = now;
+        if let Some(disk) = &mut self.disk {
+            disk.written(number, &self.files[&number].bytes);
+        }
         Ok(bytes.len())
     }
 
@@ -398,8 +421,7 @@ impl Kernel {
         if self.entry(directory, to).is_ok() {
             return Err(Errno::EXIST);
         }
-        self.name(directory, from, None);
-        self.name(directory, to, Some(file));
+        self.change_names(directory, &[(from, None), (to, Some(file))]);
         Ok(())
     }
 
@@ -424,8 +446,7 @@ impl Kernel {
                 _ => {}
             }
         }
-        self.name(directory, from, None);
-        self.name(directory, to, Some(file));
+        self.change_names(directory, &[(from, None), (to, Some(file))]);
         if let Some(replaced) = replaced {
             self.unnamed(replaced);
         }
@@ -435,8 +456,7 @@ impl Kernel {
     pub(crate) fn rename_exchange(&mut self, pid: Pid, dir: i32, one: &OsStr, other: &OsStr) -> Result<()> {
         let directory = self.directory_of(pid, dir)?;
         let (first, second) = (self.entry(directory, one)?, self.entry(directory, other)?);
-        self.name(directory, one, Some(second));
-        self.name(directory, other, Some(first));
+        self.change_names(directory, &[(one, Some(second)), (other, Some(first))]);
         Ok(())
     }
 
@@ -446,7 +466,7 @@ impl Kernel {
         if self.files[&file].kind == FileKind::Directory {
             return Err(Errno::ISDIR);
         }
-        self.name(directory, name, None);
+        self.change_names(directory, &[(name, None)]);
         self.unnamed(file);
         Ok(())
     }
@@ -456,7 +476,7 @@ impl Kernel {
         let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { return false };
         let Some(directory) = self.resolve(parent) else { return false };
         let Ok(file) = self.entry(directory, name) else { return false };
-        self.name(directory, name, None);
+        self.change_names(directory, &[(name, None)]);
         self.unnamed(file);
         true
     }
@@ -471,10 +491,17 @@ impl Kernel {
         Ok(())
     }
 
-    /// `fsync`: nothing is lost here.
+    /// `fsync`.
     pub(crate) fn sync(&mut self, pid: Pid, descriptor: i32) -> Result<()> {
         let (_, open) = self.opened(pid, descriptor)?;
-        if open.is_path { Err(Errno::BADF) } else { Ok(()) }
+        if open.is_path {
+            return Err(Errno::BADF);
+        }
+        let file = open.file;
+        if let Some(disk) = &mut self.disk {
+            disk.synced(file);
+        }
+        Ok(())
     }
 
     pub(crate) fn touch(&mut self, pid: Pid, descriptor: i32) -> Result<()> {
@@ -514,7 +541,7 @@ impl Kernel {
         if !self.files[&file].entries.is_empty() {
             return Err(Errno::NOTEMPTY);
         }
-        self.name(directory, name, None);
+        self.change_names(directory, &[(name, None)]);
         self.file_mut(directory).links -= 1;
         self.file_mut(file).links = 1;
         self.unnamed(file);
@@ -530,7 +557,7 @@ impl Kernel {
     pub(crate) fn random(&mut self, pid: Pid) -> u64 {
         let process = self.processes.entry(pid).or_default();
         process.randoms += 1;
-        (u64::from(pid) << 16) | process.randoms
+        (self.starts << 32) | (u64::from(pid) << 16) | process.randoms
     }
 
     pub(crate) fn event(&mut self, pid: Pid) -> i32 {

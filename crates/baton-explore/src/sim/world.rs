@@ -144,6 +144,20 @@ impl World {
         self.trace.as_deref().unwrap_or_default().join("\n")
     }
 
+    /// Puts another kernel in this one's place; what was there is to be given to [`World::put_back`].
+    pub(crate) fn put_in_place(&mut self, kernel: Kernel) -> (Kernel, usize) {
+        let told = self.trace.as_ref().map_or(0, Vec::len);
+        (std::mem::replace(&mut self.kernel, kernel), told)
+    }
+
+    /// Puts back what was there, and forgets what was told since, if asked to; the kernel that stood in for it.
+    pub(crate) fn put_back(&mut self, (kernel, told): (Kernel, usize), forgets: bool) -> Kernel {
+        if let Some(trace) = self.trace.as_mut().filter(|_| forgets) {
+            trace.truncate(told);
+        }
+        std::mem::replace(&mut self.kernel, kernel)
+    }
+
     /// What tells this state from others.
     pub(crate) fn fingerprint(&self, more: impl Hash) -> u64 {
         let mut hasher = DefaultHasher::new();

@@ -398,7 +398,7 @@ pub(crate) fn real_time() -> Duration {
 }
 
 pub(crate) fn boot_time() -> Duration {
-    Duration::from_secs(1_000_000)
+    sim::look(|kernel, _| kernel.now.saturating_sub(kernel.booted))
 }
 
 /// What a child inherits is the script's business.

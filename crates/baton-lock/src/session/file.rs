@@ -1,7 +1,5 @@
 //! The bytes of a session in a file of the state directory.
 
-use std::fs;
-use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use super::document::MAX_SIZE;
@@ -9,8 +7,9 @@ use super::error::Error;
 use super::shelf::{Keeper, Replaced, Shelf};
 use crate::atomic_file::{AtomicFile, Current, Insist, Kind, OwnNames, Replacement};
 use crate::clock;
+use crate::durable_directory;
 use crate::lock::{Held, Integrity};
-use crate::sys::{self, Access};
+use crate::sys::Access;
 
 pub(super) const KIND: Kind = Kind { noun: "a session", limit: MAX_SIZE, limit_text: "the 4194304" };
 
@@ -63,29 +62,9 @@ impl Keeper for File {
 }
 
 impl File {
+    /// Its directory's name has to survive a power cut like what is in it.
     fn prepare(&self) -> Result<(), Error> {
-        let Some(directory) = self.path.parent() else { return Ok(()) };
-        let is_there = directory.is_dir();
-        if !is_there {
-            let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(directory);
-            made.map_err(|source| crate::Error::Io {
-                path: directory.to_owned(),
-                action: "create the directory",
-                source,
-            })?;
-        }
-        // Its name has to survive a power cut like what is in it. Also if it is there:
-        //
-        // 1. P1 makes it, and is killed before it is synced. P2 finds it, and writes durably into it.
-        // 2. The power fails. The directory's name was never on disk, and all that P2 wrote is gone with it.
-        let Some(parent) = directory.parent() else { return Ok(()) };
-        match sys::open_directory_to_sync(parent).and_then(|handle| sys::sync(&handle)) {
-            // Who may not read the parent has not made anything in it.
-            Err(sys::Errno::ACCESS) if is_there => Ok(()),
-            synced => {
-                synced.map_err(|errno| crate::Error::io("make durable the names in", parent, errno).into())
-            }
-        }
+        Ok(self.path.parent().map_or(Ok(()), durable_directory::make)?)
     }
 }
 

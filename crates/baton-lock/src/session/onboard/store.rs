@@ -1,8 +1,6 @@
 //! The ancestor's file: where it is, and who may change it.
 
 use std::ffi::OsStr;
-use std::fs;
-use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
@@ -17,6 +15,7 @@ use super::names::Names;
 use crate::atomic_file::{AtomicFile, Current, Insist, Replacement};
 use crate::clock;
 use crate::diagnosis::Observation;
+use crate::durable_directory;
 use crate::lock::{Attempt, Held, Integrity};
 use crate::sys::Access;
 
@@ -242,14 +241,7 @@ impl Store {
 
     /// Opens the directory, made 0700 if there is none, and removes what crashed writers left.
     fn open(&self) -> Result<AtomicFile<Names>, Error> {
-        if let Some(directory) = self.path.parent().filter(|directory| !directory.is_dir()) {
-            let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(directory);
-            made.map_err(|source| crate::Error::Io {
-                path: directory.to_owned(),
-                action: "create the directory",
-                source,
-            })?;
-        }
+        self.path.parent().map_or(Ok(()), durable_directory::make)?;
         let file = AtomicFile::open(&self.path, KIND, Names)?;
         file.sweep();
         Ok(file)
