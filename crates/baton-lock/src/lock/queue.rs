@@ -78,6 +78,8 @@ pub(crate) struct Ahead {
     queue: Queue,
     /// The ticket of the last one of them, or of the last one who steps back too.
     pub(crate) nearest: Handle,
+    /// What that was called.
+    name: OsString,
     /// How many of them step back.
     pub(crate) stepping_back: u32,
     entries: Vec<Entry>,
@@ -190,9 +192,9 @@ impl Queue {
         let entries = living.iter().map(|(entry, _)| *entry).collect();
         let sightings = living.iter().map(|(entry, seen)| Sighting::of(entry.number, &seen.stat)).collect();
         let last = living.len() - 1;
-        let (_, nearest) = living.swap_remove(living.iter().rposition(steps_back).unwrap_or(last));
+        let (entry, nearest) = living.swap_remove(living.iter().rposition(steps_back).unwrap_or(last));
         let sight = Sight::new(token, sightings);
-        Ahead { queue: self, nearest: nearest.handle, stepping_back, entries, sight }
+        Ahead { queue: self, nearest: nearest.handle, name: entry.name(), stepping_back, entries, sight }
     }
 
     /// Those who were passed and have died are in nobody's way.
@@ -289,6 +291,11 @@ impl Ahead {
     /// Where a ticket is to be had behind them.
     pub(crate) fn place(&self) -> (&Arc<Directory>, &Stat) {
         (&self.queue.directory, &self.queue.guard)
+    }
+
+    /// Notes it when the nearest one is passed, by which its ticket is renamed. Fails if it has been by now, or is gone.
+    pub(crate) fn watch(&self) -> sys::Result<Handle> {
+        sys::watch(&self.queue.handle, &self.name)
     }
 
     /// Whom the nearest one's ticket names.
