@@ -325,6 +325,9 @@ fn sorted(names: &[OsString]) -> Vec<Entry> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::fd::AsFd as _;
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
@@ -344,5 +347,22 @@ mod tests {
         let mut entries = [c, a, b].map(entry);
         entries.sort_unstable();
         assert_eq!(entries, [a, b, c].map(entry));
+    }
+    #[test]
+    fn one_who_sleeps_behind_a_waiter_is_told_when_that_is_passed() {
+        let place = tempfile::tempdir().expect("a directory");
+        let directory = Arc::new(Directory::open(place.path(), &[]).expect("opened"));
+        let (name, guard) = (OsStr::new("a.queue"), sys::stat(&directory.handle).expect("open"));
+        let record = crate::Lock::options().record(None);
+        let take = || Ticket::take(&directory, name, &guard, &record, false).expect("taken");
+        let (_first, second) = (take(), take());
+        let queue = Queue::open(&directory, name, &guard).expect("there");
+        let ahead = queue.ahead(Standing::Waiter(&second), Claim::Shared, 0).expect("the first");
+        let watch = ahead.watch().expect("watched");
+        let is_told = || sys::is_ready(&[watch.as_fd()], Some(Duration::ZERO)).expect("asked");
+        assert!(!is_told());
+        ahead.pass();
+        assert!(is_told());
+        assert_eq!(ahead.watch().err(), Some(Errno::NOENT), "it has been passed before");
     }
 }
