@@ -84,6 +84,11 @@ pub const CASES: &[Case] = &[
         20_000,
     ),
     everything(
+        Scenario { name: "unfinished", contenders: 1, before: Before::Unfinished, ..Scenario::PLAIN },
+        "one comes after a holder that was killed, and one that was killed in taking over and left a child",
+        10,
+    ),
+    everything(
         Scenario { name: "failing", faults: 1, errors: &[Errno::IO], ..DEAD },
         "two come after a holder that was killed; any one call fails or does a part",
         100_000,

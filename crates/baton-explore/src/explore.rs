@@ -1,9 +1,9 @@
-//! The scheduler: executes a scenario once, asking a [`Chooser`] at each point what comes next; and the choosers.
+//! The scheduler: executes a scenario once, asking a `Chooser` at each point what comes next; and the choosers.
 //!
 //! | chooser | |
 //! |---|---|
-//! | [`Everything`] | depth first, each execution from its beginning; a state that was seen is not gone on from |
-//! | [`AtRandom`] | by a seed, which a failure is repeated by |
+//! | `Everything` | depth first, each execution from its beginning; a state that was seen is not gone on from |
+//! | `AtRandom` | by a seed, which a failure is repeated by |
 //!
 //! Two states are the same if the kernel is, the story is, and each process has had the same answers (`sim`). States are told apart by 64
 //! bits of their hash: with a million of them the chance that two have the same is one in thirty-seven million.

@@ -208,6 +208,17 @@ pub const MUTANTS: &[Mutant] = &[
         breaks: "I3 the story is told",
     },
     Mutant {
+        name: "unfinished-unmarked",
+        about: "an unfinished record is not told from an ancestor's",
+        changes: &[change(
+            "lock/publish.rs",
+            "stat.mode & UNFINISHED != 0;",
+            "!BROKEN && stat.mode & UNFINISHED != 0;",
+        )],
+        caught_by: "unfinished",
+        breaks: "I5 nobody is stuck",
+    },
+    Mutant {
         name: "not-swept",
         about: "what crashed publishers left is left there",
         changes: &[change(

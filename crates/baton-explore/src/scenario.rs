@@ -8,6 +8,7 @@ use crate::kernel::{Kernel, Pid};
 use crate::shipped::{Attempt, Held, Lock, Naming, Options, Outcome};
 use crate::sim::{self, Process};
 use crate::story::{End, JOB, Told};
+use crate::twin::linux::Access;
 
 const DIRECTORY: &str = "/locks";
 const NAME: &str = "l";
@@ -34,6 +35,8 @@ pub enum Before {
     CleanEnd,
     /// A holder was killed.
     DeadHolder,
+    /// The same, and one who took over was killed with its record unfinished, which a child of it has open still.
+    Unfinished,
 }
 
 /// What a user may delete.
@@ -162,13 +165,27 @@ impl Scenario {
         match self.before {
             Before::Nothing => {}
             Before::CleanEnd => alone(BEFORE, || self.hold_once(BEFORE)),
-            Before::DeadHolder => alone(BEFORE, || {
+            Before::DeadHolder | Before::Unfinished => alone(BEFORE, || {
                 if let Some(held) = self.ask(BEFORE, &self.options().open(Self::path()).expect("a path")) {
                     std::mem::forget(held);
                 }
                 sim::with(|world| world.story.died(BEFORE, true, None));
             }),
         }
+        if self.before == Before::Unfinished {
+            Self::leave_unfinished();
+        }
+    }
+
+    fn leave_unfinished() {
+        const CHILD: Pid = 42;
+        let name = format!(".{NAME}.0123456789abcdef.tmp");
+        sim::with(|world| {
+            world.kernel.start(CHILD);
+            let directory = world.kernel.open_path(CHILD, Path::new(DIRECTORY), true).expect("it is there");
+            let made = world.kernel.open_at(CHILD, directory, name.as_ref(), Access::CreateUnfinished);
+            made.expect("it is made");
+        });
     }
 
     fn hold_once(&self, pid: Pid) {

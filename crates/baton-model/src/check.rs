@@ -1,5 +1,6 @@
 //! Checking one setting of any model, and what comes of it.
 
+use std::fmt::Write as _;
 use std::hash::Hash;
 
 use stateright::{Checker, HasDiscoveries, Model, Path};
@@ -12,8 +13,27 @@ pub trait Traced:
     + Sync
     + 'static
 {
+    /// How wide the columns are of who did something, and of what was done.
+    const WIDTHS: (usize, usize);
+
+    /// Who takes the action, and what it is.
+    fn describe(before: &Self::State, action: Self::Action) -> (String, String);
+
+    /// What there is after an action.
+    fn there(after: &Self::State) -> String;
+
     /// One line per action.
-    fn trace(path: &Path<Self::State, Self::Action>) -> String;
+    fn trace(path: &Path<Self::State, Self::Action>) -> String {
+        let (names, steps) = Self::WIDTHS;
+        let mut text = String::new();
+        for (number, pair) in (1..).zip(path.clone().into_vec().windows(2)) {
+            let [(before, Some(action)), (after, _)] = pair else { continue };
+            let (who, what) = Self::describe(before, action.clone());
+            let line = format!("{number:3}  {who:<names$} {what:<steps$} {}", Self::there(after));
+            writeln!(text, "{}", line.trim_end()).expect("a string takes everything");
+        }
+        text
+    }
 }
 
 /// How far a check goes.

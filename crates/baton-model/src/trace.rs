@@ -2,29 +2,21 @@
 
 use std::fmt::Write as _;
 
-use stateright::Path;
-
 use crate::check::Traced;
 use crate::model::Action;
 use crate::state::{AncestorAt, At, Contender, Ending, File, Inode, State, Whose};
 use crate::variant::Setting;
 
 impl Traced for Setting {
-    fn trace(path: &Path<State, Action>) -> String {
-        of(path)
-    }
-}
+    const WIDTHS: (usize, usize) = (9, 52);
 
-fn of(path: &Path<State, Action>) -> String {
-    let steps = path.clone().into_vec();
-    let mut text = String::new();
-    for (number, pair) in (1..).zip(steps.windows(2)) {
-        let [(before, Some(action)), (after, _)] = pair else { continue };
-        let (who, what) = describe(before, *action);
-        let line = format!("{number:3}  {who:<9} {what:<52} {}", names(after));
-        writeln!(text, "{}", line.trim_end()).expect("a string takes everything");
+    fn describe(before: &State, action: Action) -> (String, String) {
+        describe(before, action)
     }
-    text
+
+    fn there(after: &State) -> String {
+        names(after)
+    }
 }
 
 fn describe(state: &State, action: Action) -> (String, String) {

@@ -58,11 +58,9 @@ pub(super) fn enter(approach: Approach, setup: &Arc<Setup>, turn: Turn<'_>) -> R
 /// Others come first: unless it is free and they had their time.
 fn let_first(approach: Approach, setup: &Arc<Setup>, turn: Turn<'_>, ahead: Ahead) -> Result<Round, Error> {
     let Approach { directory, guard } = &approach;
+    drop(ahead);
     if !guard.try_lock(directory, &setup.names, Claim::Exclusive)? {
-        // Had it been locked by a lookout, that could be left.
-        guard.unlock();
-        let (state, record) = observe::behind_locked_guard(setup, directory);
-        return Ok(Round::Behind(ahead, approach, state, record));
+        return behind(approach, setup, turn);
     }
     let Approach { directory, guard } = approach;
     let guard = Locked::new(guard);
@@ -91,6 +89,29 @@ fn let_first(approach: Approach, setup: &Arc<Setup>, turn: Turn<'_>, ahead: Ahea
         return Ok(Round::StartOver);
     }
     inside(approach, setup)
+}
+
+/// It is held, and others come first: or did, a moment ago. R2 and R3 let W come first, who is stopped:
+///
+/// 1. R3 looks at the queue. R2's second is over: it has the guard exclusively, passes W, shares the guard, and holds.
+/// 2. R3 is refused the guard. Slept it now until W is gone or the guard free, it would wait for R2, whom it can join.
+///
+/// So it looks again with a share of the guard: nobody is passed then, for who passes has it exclusively. Who has no share to be had sleeps
+/// for that. If it is passed between this look and the sleep, its ticket has another name when the sleep is to begin; if later, that ends it.
+fn behind(approach: Approach, setup: &Arc<Setup>, turn: Turn<'_>) -> Result<Round, Error> {
+    let Approach { directory, guard } = &approach;
+    let is_shared = guard.try_lock(directory, &setup.names, Claim::Shared)?;
+    let (state, record) = observe::behind_locked_guard(setup, directory);
+    if !is_shared {
+        return Ok(Round::Busy(Busy { state, record, at: At::Guard(approach) }));
+    }
+    match acquire::who_is_ahead(setup, directory, guard, turn, 0) {
+        None => inside(approach, setup),
+        Some(ahead) => {
+            guard.unlock();
+            Ok(Round::Behind(ahead, approach, state, record))
+        }
+    }
 }
 
 /// The guard being shared.

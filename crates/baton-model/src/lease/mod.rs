@@ -6,17 +6,17 @@
 //!
 //! | module | |
 //! |---|---|
-//! | [`state`] | keys, leases, contenders |
-//! | [`normal_form`] | revisions are ranks, contenders are in an order |
-//! | [`variant`] | what can be set, and what can be wrong |
-//! | [`etcd`] | what a request does |
-//! | [`client`] | the steps of a contender |
-//! | [`time`] | ticks, and clocks that are late |
-//! | [`model`] | who may do what, and the properties |
-//! | [`vacuity`] | what has to be seen |
-//! | [`probe`] | whether a dead holder is replaced in time |
-//! | [`cases`] | what is checked, and what comes out |
-//! | [`trace`] | a counterexample to be read |
+//! | `state` | keys, leases, contenders |
+//! | `normal_form` | revisions are ranks, contenders are in an order |
+//! | `variant` | what can be set, and what can be wrong |
+//! | `etcd` | what a request does |
+//! | `client` | the steps of a contender |
+//! | `time` | ticks, and clocks that are late |
+//! | `model` | who may do what, and the properties |
+//! | `vacuity` | what has to be seen |
+//! | `probe` | whether a dead holder is replaced in time |
+//! | `cases` | what is checked, and what comes out |
+//! | `trace` | a counterexample to be read |
 
 pub mod cases;
 mod client;

@@ -2,24 +2,20 @@
 
 use std::fmt::Write as _;
 
-use stateright::Path;
-
 use super::model::Action;
 use super::state::{At, Contender, End, State};
 use super::variant::Setting;
 use crate::check::Traced;
 
 impl Traced for Setting {
-    fn trace(path: &Path<State, Action>) -> String {
-        let steps = path.clone().into_vec();
-        let mut text = String::new();
-        for (number, pair) in (1..).zip(steps.windows(2)) {
-            let [(before, Some(action)), (after, _)] = pair else { continue };
-            let (who, what) = describe(before, *action);
-            let line = format!("{number:3}  {who:<5} {what:<52} {}", there(after));
-            writeln!(text, "{}", line.trim_end()).expect("a string takes everything");
-        }
-        text
+    const WIDTHS: (usize, usize) = (5, 52);
+
+    fn describe(before: &State, action: Action) -> (String, String) {
+        describe(before, action)
+    }
+
+    fn there(after: &State) -> String {
+        there(after)
     }
 }
 
