@@ -126,7 +126,9 @@ fn job_is_ended_in_time() {
     let (mut order, mut codes) = (Vec::new(), Vec::new());
     while order.last().is_none_or(|line| line != "next recovered") || codes.is_empty() {
         let line = says();
-        if line.starts_with("code") { &mut codes } else { &mut order }.push(line);
+        let is_code = line.starts_with("code");
+        assert!(is_code || !order.contains(&"next recovered".to_owned()), "the job goes on: {line}");
+        if is_code { &mut codes } else { &mut order }.push(line);
     }
     order.dedup();
     assert_eq!(order, ["on", "told", "on", "next recovered"]);

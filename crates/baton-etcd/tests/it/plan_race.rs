@@ -266,7 +266,7 @@ fn deed(is_end: bool, step: &str, attempt: u64, token: u64) -> Deed {
     Deed { is_end, step: step.to_owned(), attempt, token, machine: 0 }
 }
 
-/// Without this and the next one, the judges could be blind.
+/// Without this and those after it, the judges could be blind.
 #[test]
 #[should_panic(expected = "a stale step")]
 fn step_of_an_earlier_holder_would_be_seen() {
@@ -289,4 +289,28 @@ fn write_of_one_who_is_not_first_any_more_would_be_seen() {
         change("locks/deploy/queue/1", 10, None),
         change("sessions/deploy", 11, Some(stale)),
     ]);
+}
+
+/// What a holder with the token 3 wrote, which had started `a` once.
+fn write_of_3() -> Value {
+    serde_json::json!({
+        "baton": { "token": 3 },
+        "status": "complete",
+        "steps": [{ "status": "complete", "attempts": 1 }],
+    })
+}
+
+#[test]
+#[should_panic(expected = "`a` was completed by somebody else")]
+fn completion_of_a_step_that_another_one_ran_would_be_seen() {
+    judge_completions(&[deed(false, "a", 1, 2), deed(true, "a", 1, 2)], &[write_of_3()]);
+}
+
+#[test]
+#[should_panic(expected = "`a` was begun 2 times")]
+fn step_that_ran_more_often_than_its_session_says_would_be_seen() {
+    judge_completions(
+        &[deed(false, "a", 1, 2), deed(false, "a", 2, 3), deed(true, "a", 2, 3)],
+        &[write_of_3()],
+    );
 }
