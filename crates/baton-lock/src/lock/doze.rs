@@ -7,7 +7,7 @@
 //! | an ancestor's record | its end: by name, content or mode; and the end of the process that it names |
 //! | an incomplete record | the same, and the time when it counts as left over |
 //! | others have waited longer | the end of the last one's ticket, and a second |
-//! | the same, and readers hold it | the end of the last one's ticket, and that of all locks on the guard |
+//! | the same, and readers hold it | the end of the last one's ticket, or its new name if it is passed; and that of all locks on the guard |
 //! | another reader has the press | the end of that lock |
 //!
 //! Of three things the kernel tells nobody: that a file is open no longer, what happens on another host, and, to who has 128 of them,
@@ -64,8 +64,8 @@ pub(crate) struct Locked {
     _file: Handle,
     /// Another lock, the end of which is as good.
     or: Option<Box<Locked>>,
-    /// When to look again in any case.
-    again: Option<Handle>,
+    /// What is as good, too.
+    event: Option<Handle>,
     /// How long at most.
     grace: Option<(Grace, Handle)>,
 }
@@ -90,14 +90,18 @@ impl Doze {
         Self::locked(setup, ahead.nearest, Awaited::NoRange(Range::Holder), Some(grace))
     }
 
-    /// Until the last one who comes before has got the lock or is gone, or nobody has the guard; at most a second, since nobody tells that one
-    /// before was passed.
+    /// Until the last one who comes before has got the lock, is gone or is passed, or nobody has the guard.
     pub(crate) fn behind(setup: &Setup, ahead: Ahead, approach: Approach) -> Result<Self, Error> {
+        // It had this name when the watch began, so that it is passed after that if at all.
+        let passed = match ahead.watch() {
+            Ok(watch) => watch,
+            Err(Errno::NOENT) => return Ok(Self::Not),
+            Err(_) => Self::timer(setup, LOOK_AGAIN)?,
+        };
         let free = Self::wait_for(setup, approach.guard.handle, Awaited::NoFlock, None)?;
         let or = Some(Box::new(free));
         let first = Self::wait_for(setup, ahead.nearest, Awaited::NoRange(Range::Holder), None)?;
-        let again = Some(Self::timer(setup, LOOK_AGAIN)?);
-        Ok(Self::Lock(Locked { or, again, ..first }))
+        Ok(Self::Lock(Locked { or, event: Some(passed), ..first }))
     }
 
     /// Until no other reader is just publishing a record.
@@ -119,7 +123,7 @@ impl Doze {
         let grace = grace.map(|grace| sys::timer(grace.left()).map(|timer| (grace, timer)));
         let grace = grace.transpose().map_err(failed)?;
         let lookout = Lookout::start(&file, awaited).map_err(failed)?;
-        Ok(Locked { lookout, _file: file, or: None, again: None, grace })
+        Ok(Locked { lookout, _file: file, or: None, event: None, grace })
     }
 
     fn timer(setup: &Setup, after: Duration) -> Result<Handle, Error> {
@@ -179,7 +183,7 @@ impl Doze {
             Self::Not | Self::Blocked(_) => Vec::new(),
             Self::Posted(posted) => posted.lookout.iter().flat_map(Lookout::descriptors).collect(),
             Self::Lock(locked) => {
-                let timers = locked.grace.iter().map(|(_, timer)| timer).chain(&locked.again);
+                let timers = locked.grace.iter().map(|(_, timer)| timer).chain(&locked.event);
                 let timers = timers.map(AsFd::as_fd);
                 let both = [Some(locked), locked.or.as_deref()].into_iter().flatten();
                 both.flat_map(|locked| locked.lookout.descriptors()).chain(timers).collect()

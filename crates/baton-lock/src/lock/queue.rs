@@ -78,6 +78,8 @@ pub(crate) struct Ahead {
     queue: Queue,
     /// The ticket of the last one of them, or of the last one who steps back too.
     pub(crate) nearest: Handle,
+    /// What that was called.
+    name: OsString,
     /// How many of them step back.
     pub(crate) stepping_back: u32,
     entries: Vec<Entry>,
@@ -190,9 +192,9 @@ impl Queue {
         let entries = living.iter().map(|(entry, _)| *entry).collect();
         let sightings = living.iter().map(|(entry, seen)| Sighting::of(entry.number, &seen.stat)).collect();
         let last = living.len() - 1;
-        let (_, nearest) = living.swap_remove(living.iter().rposition(steps_back).unwrap_or(last));
+        let (entry, nearest) = living.swap_remove(living.iter().rposition(steps_back).unwrap_or(last));
         let sight = Sight::new(token, sightings);
-        Ahead { queue: self, nearest: nearest.handle, stepping_back, entries, sight }
+        Ahead { queue: self, nearest: nearest.handle, name: entry.name(), stepping_back, entries, sight }
     }
 
     /// Those who were passed and have died are in nobody's way.
@@ -291,6 +293,11 @@ impl Ahead {
         (&self.queue.directory, &self.queue.guard)
     }
 
+    /// Notes it when the nearest one is passed, by which its ticket is renamed. Fails if it has been by now, or is gone.
+    pub(crate) fn watch(&self) -> sys::Result<Handle> {
+        sys::watch(&self.queue.handle, &self.name)
+    }
+
     /// Whom the nearest one's ticket names.
     pub(crate) fn record(&self) -> Option<Box<Record>> {
         named(&self.nearest).map(Box::new)
@@ -318,6 +325,9 @@ fn sorted(names: &[OsString]) -> Vec<Entry> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::fd::AsFd as _;
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
@@ -337,5 +347,22 @@ mod tests {
         let mut entries = [c, a, b].map(entry);
         entries.sort_unstable();
         assert_eq!(entries, [a, b, c].map(entry));
+    }
+    #[test]
+    fn one_who_sleeps_behind_a_waiter_is_told_when_that_is_passed() {
+        let place = tempfile::tempdir().expect("a directory");
+        let directory = Arc::new(Directory::open(place.path(), &[]).expect("opened"));
+        let (name, guard) = (OsStr::new("a.queue"), sys::stat(&directory.handle).expect("open"));
+        let record = crate::Lock::options().record(None);
+        let take = || Ticket::take(&directory, name, &guard, &record, false).expect("taken");
+        let (_first, second) = (take(), take());
+        let queue = Queue::open(&directory, name, &guard).expect("there");
+        let ahead = queue.ahead(Standing::Waiter(&second), Claim::Shared, 0).expect("the first");
+        let watch = ahead.watch().expect("watched");
+        let is_told = || sys::is_ready(&[watch.as_fd()], Some(Duration::ZERO)).expect("asked");
+        assert!(!is_told());
+        ahead.pass();
+        assert!(is_told());
+        assert_eq!(ahead.watch().err(), Some(Errno::NOENT), "it has been passed before");
     }
 }

@@ -97,7 +97,7 @@ fn let_first(approach: Approach, setup: &Arc<Setup>, turn: Turn<'_>, ahead: Ahea
 /// 2. R3 is refused the guard. Slept it now until W is gone or the guard free, it would wait for R2, whom it can join.
 ///
 /// So it looks again with a share of the guard: nobody is passed then, for who passes has it exclusively. Who has no share to be had sleeps
-/// for that. What remains is that it is passed between this look and the sleep: so that sleep is no longer than a second.
+/// for that. If it is passed between this look and the sleep, its ticket has another name when the sleep is to begin; if later, that ends it.
 fn behind(approach: Approach, setup: &Arc<Setup>, turn: Turn<'_>) -> Result<Round, Error> {
     let Approach { directory, guard } = &approach;
     let is_shared = guard.try_lock(directory, &setup.names, Claim::Shared)?;
