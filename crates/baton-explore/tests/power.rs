@@ -7,10 +7,6 @@ use baton_explore::power::{self, CASES, Case};
 fn holds(case: &Case) {
     let name = case.name;
     let report = power::explored(case, None);
-    println!(
-        "{name}: {} executions, {} outcomes, {} sampled, found {:?}, {} failed",
-        report.executions, report.outcomes, report.sampled, report.found, report.failed
-    );
     if let Some(failure) = &report.failure {
         panic!("{name}: {}\n{}", failure.violation, failure.trace);
     }

@@ -115,7 +115,7 @@ impl Disk {
     }
 
     pub(super) fn written(&mut self, file: Inode, content: &[u8]) {
-        self.file_mut(file).latest = content.to_owned();
+        content.clone_into(&mut self.file_mut(file).latest);
     }
 
     pub(super) fn synced(&mut self, file: Inode) {
@@ -149,8 +149,9 @@ impl Disk {
 impl OnDisk {
     fn settle(&mut self) {
         self.durable.clone_from(&self.latest);
-        let pending = std::mem::take(&mut self.pending);
-        pending.into_iter().for_each(|change| apply(&mut self.names, change));
+        for change in std::mem::take(&mut self.pending) {
+            apply(&mut self.names, change);
+        }
     }
 }
 
