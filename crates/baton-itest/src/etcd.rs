@@ -19,6 +19,7 @@ pub const LONG: Duration = Duration::from_mins(1);
 
 /// Members of one cluster.
 pub struct Cluster {
+    host: Ipv4Addr,
     members: Vec<Member>,
     _directory: TempDir,
 }
@@ -27,6 +28,33 @@ struct Member {
     command: Vec<String>,
     client: u16,
     running: Option<Running>,
+}
+
+/// One change of a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// The key.
+    pub key: String,
+    /// The cluster's revision that it made.
+    pub revision: u64,
+    /// What was put; `None` if the key was deleted.
+    pub value: Option<String>,
+}
+
+impl Change {
+    fn read(fields: &[(&str, &str)]) -> Self {
+        let field = |wanted: &str| {
+            let field = fields.iter().find(|(name, _)| name.trim_matches('"') == wanted);
+            field.unwrap_or_else(|| panic!("no {wanted}: {fields:?}")).1
+        };
+        let text = |wanted| serde_json::from_str(field(wanted)).expect("a string");
+        Self {
+            key: text("Key"),
+            revision: field("ModRevision").parse().expect("a number"),
+            // A key that was deleted has no version.
+            value: (field("Version") != "0").then(|| text("Value")),
+        }
+    }
 }
 
 struct Running {
@@ -67,6 +95,19 @@ impl Cluster {
     ///
     /// When one does not.
     pub fn start_in(parent: &Path, count: usize, further: &[&str]) -> Self {
+        Self::start_with(parent, Ipv4Addr::LOCALHOST, count, further)
+    }
+
+    /// The same where others than this machine can ask: at this address of its own.
+    ///
+    /// # Panics
+    ///
+    /// When one does not serve.
+    pub fn start_at(host: Ipv4Addr, count: usize) -> Self {
+        Self::start_with(&std::env::temp_dir(), host, count, &[])
+    }
+
+    fn start_with(parent: &Path, host: Ipv4Addr, count: usize, further: &[&str]) -> Self {
         let directory = tempfile::tempdir_in(parent).expect("a directory");
         let ports = free_ports(2 * count);
         let peer = |index: usize| format!("http://127.0.0.1:{}", ports[2 * index + 1]);
@@ -75,7 +116,7 @@ impl Cluster {
             let client = ports[2 * index];
             let data: PathBuf = directory.path().join(index.to_string());
             let scheme = if further.contains(&"--cert-file") { "https" } else { "http" };
-            let url = format!("{scheme}://127.0.0.1:{client}");
+            let url = format!("{scheme}://{host}:{client}");
             let mut command: Vec<String> = ["etcd", "--name"].iter().map(ToString::to_string).collect();
             command.push(format!("m{index}"));
             for (option, value) in [
@@ -93,7 +134,7 @@ impl Cluster {
             command.extend(further.iter().map(ToString::to_string));
             Member { command, client, running: None }
         });
-        let mut cluster = Self { members: members.collect(), _directory: directory };
+        let mut cluster = Self { host, members: members.collect(), _directory: directory };
         for member in &mut cluster.members {
             member.start();
         }
@@ -117,7 +158,7 @@ impl Cluster {
 
     /// Where a member is asked by its clients.
     pub fn endpoint(&self, index: usize) -> String {
-        format!("127.0.0.1:{}", self.members[index].client)
+        format!("{}:{}", self.host, self.members[index].client)
     }
 
     /// The process of a member.
@@ -201,18 +242,36 @@ impl Cluster {
     ///
     /// When `etcdctl` can't be run.
     pub fn watch_until(&self, key: &str, last: &str) -> String {
+        self.watch(&[key], last).join("\n")
+    }
+
+    /// All that was ever put and deleted under this prefix, in the order in which that was done, until `last` was put.
+    ///
+    /// # Panics
+    ///
+    /// When `etcdctl` can't be run, or what it says is not understood.
+    pub fn history(&self, prefix: &str, last: &str) -> Vec<Change> {
+        let lines = self.watch(&["--prefix", prefix, "--write-out=fields"], &format!("\"Key\" : \"{last}\""));
+        let fields: Vec<_> = lines.iter().filter_map(|line| line.split_once(" : ")).collect();
+        // Each change begins with its kind; what comes before the first one is said of the answer.
+        let changes = fields.split(|(name, _)| *name == "\"Type\"").skip(1);
+        changes.filter(|fields| !fields.is_empty()).map(Change::read).collect()
+    }
+
+    fn watch(&self, what: &[&str], last: &str) -> Vec<String> {
         let endpoint = format!("--endpoints={}", self.endpoint(0));
         let mut watch = Command::new("etcdctl")
-            .args([&endpoint, "watch", key, "--rev=1"])
+            .args([&endpoint, "watch", "--rev=1"])
+            .args(what)
             .env("ETCDCTL_API", "3")
             .stdout(Stdio::piped())
             .spawn()
             .expect("etcdctl ran");
         let lines = BufReader::new(watch.stdout.take().expect("piped")).lines().map_while(Result::ok);
-        let history: Vec<String> = lines.take_while(|line| line != last).collect();
+        let history = lines.take_while(|line| line != last).collect();
         watch.kill().expect("killed");
         watch.wait().expect("ended");
-        history.join("\n")
+        history
     }
 
     /// What `etcdctl` answers, asked of the first member.

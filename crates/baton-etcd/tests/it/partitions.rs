@@ -8,8 +8,11 @@ use std::{
     thread,
 };
 
+use baton_itest::{fifo::Fifo, places::temporary};
+
 use crate::{
     contender::Contender,
+    machines::{CLUSTER, Machine, with_machines},
     servers::{self, Cluster},
 };
 
@@ -87,4 +90,47 @@ fn holder_that_is_cut_off_knows_that_it_is_lost_before_another_one_holds_and_can
     assert_eq!(next.ask("write two"), "written");
     assert_eq!(next.ask("verify"), "intact");
     assert_eq!(next.ask("release"), "released");
+}
+
+/// A job that does not end when it is told to. Of each line that it writes, the kernel knows what was written before.
+const STUBBORN: &str = "trap 'echo told >$ORACLE' TERM; echo in $BATON_OUTCOME >$ORACLE
+    while :; do echo on >$ORACLE; sleep 0.05; done";
+
+/// The lease is so long that from the end of the job's five seconds of grace to the end of the lease there is one more.
+const RUNNERS: [&str; 2] = [
+    "{ baton-etcd run -q --lease 24s deploy -- sh -c \"$JOB\" 2>/dev/null; echo code $? >$ORACLE; } &",
+    "baton-etcd run -q deploy -- sh -c 'echo next $BATON_OUTCOME >$ORACLE' &",
+];
+
+#[test]
+fn job_of_a_machine_whose_link_is_down_is_told_to_end_and_killed_before_another_one_recovers() {
+    if servers::is_there() {
+        with_machines(job_is_ended_in_time);
+    }
+}
+
+fn job_is_ended_in_time() {
+    let (cluster, place) = (Cluster::start_at(CLUSTER, 1), temporary());
+    let fifo = Fifo::new(place.path().join("oracle"));
+    let mut oracle = fifo.written();
+    let mut says = || oracle.line().expect("the test has the other end too");
+    let url = cluster.url("jobs");
+    let oracle = fifo.path().to_str().expect("UTF-8");
+    let variables = [("BATON_STORE", url.as_str()), ("ORACLE", oracle), ("JOB", STUBBORN)];
+    let mut machines = [1, 2].map(|number| Machine::start(number, place.path(), &variables));
+    machines[0].tell(RUNNERS[0]);
+    assert_eq!(says(), "in fresh");
+    machines[1].tell(RUNNERS[1]);
+    cluster.await_keys("jobs/locks/deploy/queue/", 2);
+    machines[0].link(false);
+    let (mut order, mut codes) = (Vec::new(), Vec::new());
+    while order.last().is_none_or(|line| line != "next recovered") || codes.is_empty() {
+        let line = says();
+        let is_code = line.starts_with("code");
+        assert!(is_code || !order.contains(&"next recovered".to_owned()), "the job goes on: {line}");
+        if is_code { &mut codes } else { &mut order }.push(line);
+    }
+    order.dedup();
+    assert_eq!(order, ["on", "told", "on", "next recovered"]);
+    assert_eq!(codes, ["code 76"]);
 }
