@@ -50,11 +50,11 @@ fn dist(prefix: Option<PathBuf>) -> io::Result<String> {
     let step = |words: &[&str], more: &[&OsStr]| {
         run_step(Command::new(&cargo).args(words).args(more).current_dir(&root))
     };
-    let program = release::build(&target)?;
+    let programs = [release::build(&target)?, release::build_for_etcd(&target)?];
     remove(&pages)?;
     let make_pages = ["run", "--quiet", "--locked", "--package", "baton-cli", "--example", "pages", "--"];
     step(&make_pages, &[pages.as_os_str()])?;
-    let entries = entries(&root, &program, &pages)?;
+    let entries = entries(&root, &programs, &pages)?;
     if let Some(prefix) = prefix {
         install(&entries, &prefix)?;
         return Ok(listing(&entries));
@@ -81,14 +81,17 @@ fn run_step(command: &mut Command) -> io::Result<()> {
 }
 
 /// What goes where, in the order of the listing.
-fn entries(root: &Path, program: &Path, pages: &Path) -> io::Result<Vec<Entry>> {
+fn entries(root: &Path, programs: &[PathBuf], pages: &Path) -> io::Result<Vec<Entry>> {
     let plain = |from: PathBuf, to: &str| Entry { from, to: to.into(), mode: 0o644 };
     let mut entries = vec![
-        Entry { from: program.to_owned(), to: "bin/baton".into(), mode: 0o755 },
         plain(pages.join("completions/baton.bash"), "share/bash-completion/completions/baton"),
         plain(pages.join("completions/_baton"), "share/zsh/site-functions/_baton"),
         plain(pages.join("completions/baton.fish"), "share/fish/vendor_completions.d/baton.fish"),
     ];
+    for from in programs {
+        let to = Path::new("bin").join(from.file_name().unwrap_or_default());
+        entries.push(Entry { from: from.clone(), to, mode: 0o755 });
+    }
     let doc = Path::new("share/doc/baton");
     for name in ["README.md", "CHANGELOG.md", "SECURITY.md", "LICENSE-MIT", "LICENSE-APACHE"] {
         entries.push(Entry { from: root.join(name), to: doc.join(name), mode: 0o644 });
@@ -188,14 +191,16 @@ mod tests {
             fs::create_dir_all(path.parent().expect("below")).expect("made");
             fs::write(path, name).expect("written");
         }
-        let program = place.join("baton");
-        fs::write(&program, "#!/bin/sh\n").expect("written");
+        let programs = ["baton", "baton-etcd"].map(|name| place.join(name));
+        for program in &programs {
+            fs::write(program, "#!/bin/sh\n").expect("written");
+        }
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("below the root");
-        entries(root, &program, &pages).expect("all is there")
+        entries(root, &programs, &pages).expect("all is there")
     }
 
     #[test]
-    fn a_prefix_gets_program_completions_pages_licences_and_documents() {
+    fn a_prefix_gets_programs_completions_pages_licences_and_documents() {
         let place = Place::new("prefix");
         let entries = made(&place.0);
         let prefix = place.0.join("prefix");
@@ -203,6 +208,7 @@ mod tests {
         let listed = listing(&entries);
         for line in [
             "755 bin/baton",
+            "755 bin/baton-etcd",
             "644 share/bash-completion/completions/baton",
             "644 share/doc/baton/LICENSE-MIT",
             "644 share/doc/baton/docs/errors.md",

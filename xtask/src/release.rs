@@ -17,11 +17,30 @@ const STATIC: &str = "-C target-feature=+crt-static -C relocation-model=static";
 /// cargo or rustc can't be started, or the build failed and has said why.
 pub(crate) fn build(built: &Path) -> io::Result<PathBuf> {
     let target = host()?;
-    let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    let mut cargo = cargo("baton-cli");
     // A target of its own, since build scripts and macros can't be linked that way.
-    cargo.args(["build", "--release", "--locked", "--package", "baton-cli", "--target", &target]);
-    let status = cargo.env("RUSTFLAGS", STATIC).stdin(Stdio::null()).status()?;
-    let program = built.join(target).join("release/baton");
+    cargo.args(["--target", &target]).env("RUSTFLAGS", STATIC);
+    finish(&mut cargo, built.join(target).join("release/baton"))
+}
+
+/// Builds the command for a store on etcd, as it is given to users: optimised, and linked dynamically, since it has to resolve names of
+/// hosts as the system does.
+///
+/// # Errors
+///
+/// As [`build`].
+pub(crate) fn build_for_etcd(built: &Path) -> io::Result<PathBuf> {
+    finish(&mut cargo("baton-etcd"), built.join("release/baton-etcd"))
+}
+
+fn cargo(package: &str) -> Command {
+    let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.args(["build", "--release", "--locked", "--package", package]);
+    cargo
+}
+
+fn finish(cargo: &mut Command, program: PathBuf) -> io::Result<PathBuf> {
+    let status = cargo.stdin(Stdio::null()).status()?;
     if status.success() {
         Ok(program)
     } else {

@@ -16,6 +16,7 @@ use baton_itest::stream::PATIENCE;
 use baton_lock::{Attempt, Held, Lock, Naming};
 use rustix::process::Signal;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::thread;
@@ -331,12 +332,14 @@ fn waiter_makes_no_call_until_it_is_woken() {
     if let Err(reason) = interrupted::is_possible() {
         return skip(&reason);
     }
-    for (holding, order, sleeps_in) in [
-        ("baton", "lock", "flock("),
-        ("baton", LATER, "poll("),
-        ("v1", "lock", "poll("),
-        ("v1", LATER, "poll("),
-    ] {
+    // With a deadline, a child of its sleeps in the lock.
+    let cases: [(&str, &str, &[&str]); 4] = [
+        ("baton", "lock", &["flock("]),
+        ("baton", LATER, &["flock(", "poll("]),
+        ("v1", "lock", &["poll("]),
+        ("v1", LATER, &["poll("]),
+    ];
+    for (holding, order, sleeps_in) in cases {
         let place = temporary();
         let (path, notes) = (place.path().join("a.lock"), place.path().join("notes"));
         let (mut holder, _) = Puppet::holding(holding, &path);
@@ -344,12 +347,13 @@ fn waiter_makes_no_call_until_it_is_woken() {
         let mut waiter = Puppet::start(puppet);
         assert!(waiter.tell(order)["waiting"].is_object());
         let written = || std::fs::read_to_string(&notes).expect("readable");
-        // Its last call is the one that it sleeps in; but for its child, which sleeps in the lock.
+        // The last call of each process is one that has not returned.
         let asleep = || {
             let text = written();
-            let last = text.rsplit('\n').find(|line| !line.is_empty()).unwrap_or_default();
-            !text.ends_with('\n') && last.contains("flock(")
-                || last.contains(sleeps_in) && !last.contains(") = ")
+            let lasts: BTreeMap<_, _> = text.lines().filter_map(|line| line.split_once(' ')).collect();
+            let sleeps =
+                |call: &&str| lasts.values().any(|last| last.contains(*call) && !last.contains(") = "));
+            lasts.len() == sleeps_in.len() && sleeps_in.iter().all(sleeps)
         };
         await_true(&format!("{holding}, {order}: it lies down"), asleep);
         let mut clock = Puppet::waiting("baton", &path, A_WHILE).0;
