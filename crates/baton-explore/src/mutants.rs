@@ -353,8 +353,8 @@ pub const MUTANTS: &[Mutant] = &[
         about: "the name of a directory that is found there is taken for durable",
         changes: &[change(
             "durable_directory.rs",
-            "if !is_there {\n        make(parent)?;\n    }",
-            "if BROKEN && is_there {\n        return Ok(());\n    }\n    if !is_there {\n        make(parent)?;\n    }",
+            "if !is_there {\n        make_for(asked, parent)?;\n    }",
+            "if BROKEN && is_there {\n        return Ok(());\n    }\n    if !is_there {\n        make_for(asked, parent)?;\n    }",
         )],
         caught_by: "saved",
         breaks: "what was saved is lost",
@@ -364,8 +364,8 @@ pub const MUTANTS: &[Mutant] = &[
         about: "directories that are made above the session's are not made durable",
         changes: &[change(
             "durable_directory.rs",
-            "made => made.map_err(|errno| Error::io(\"create the directory\", path, errno))?,\n        }",
-            "made => made.map_err(|errno| Error::io(\"create the directory\", path, errno))?,\n        }\n        if BROKEN && !path.ends_with(\"sessions\") {\n            return Ok(());\n        }",
+            "made => made.map_err(|errno| cannot_create(asked, errno))?,\n        }",
+            "made => made.map_err(|errno| cannot_create(asked, errno))?,\n        }\n        if BROKEN && !path.ends_with(\"sessions\") {\n            return Ok(());\n        }",
         )],
         caught_by: "state-made",
         breaks: "what was saved is lost",

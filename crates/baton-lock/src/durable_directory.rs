@@ -18,11 +18,16 @@ const OWNER_ONLY: u32 = 0o700;
 
 /// Makes a directory, and those above it that are missing, and its name durable: also if it is there already.
 pub(crate) fn make(path: &Path) -> Result<(), Error> {
+    make_for(path, path)
+}
+
+/// Makes one that is needed for the one that was asked for.
+fn make_for(asked: &Path, path: &Path) -> Result<(), Error> {
     let (Some(name), Some(parent)) = (path.file_name(), path.parent()) else { return Ok(()) };
     let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
     let is_there = is_directory(path);
     if !is_there {
-        make(parent)?;
+        make_for(asked, parent)?;
     }
     let handle = match sys::open_directory_to_sync(parent) {
         // Who may not read what it is in has not made it there.
@@ -32,7 +37,8 @@ pub(crate) fn make(path: &Path) -> Result<(), Error> {
     if !is_there {
         match sys::make_directory(&handle, name, OWNER_ONLY) {
             Err(Errno::EXIST) if is_directory(path) => {}
-            made => made.map_err(|errno| Error::io("create the directory", path, errno))?,
+            Err(Errno::EXIST) if path != asked => return Err(cannot_create(asked, Errno::NOTDIR)),
+            made => made.map_err(|errno| cannot_create(asked, errno))?,
         }
     }
     sys::sync(&handle).map_err(|errno| Error::io("make durable the names in", parent, errno))
@@ -41,6 +47,10 @@ pub(crate) fn make(path: &Path) -> Result<(), Error> {
 /// Makes a directory that nothing durable is kept in, if it is missing; what may be made beside it later relies on those above it.
 pub(crate) fn make_if_missing(path: &Path) -> Result<(), Error> {
     if is_directory(path) { Ok(()) } else { make(path) }
+}
+
+fn cannot_create(asked: &Path, errno: Errno) -> Error {
+    Error::io("create the directory", asked, errno)
 }
 
 fn is_directory(path: &Path) -> bool {

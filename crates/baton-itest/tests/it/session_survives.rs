@@ -174,14 +174,14 @@ fn call_that_fails_is_told_and_leaves_the_session_as_it_was() {
     if !has_strace() {
         return;
     }
-    // The calls of the second change. Before it: the guard's and the record's, those of the first change, and the `fsync`
-    // of the directory that was made for it.
+    // The calls of the second change. Before it: the guard's and the record's, those of the first change, and an `fsync` each
+    // for the names of the directory that was made and of the one that it was made in.
     for (call, error, when, cause) in [
         ("pwrite64", "ENOSPC", 4, "No space left"),
         ("pwrite64", "EDQUOT", 4, "quota"),
         ("pwrite64", "EIO", 4, "Input/output error"),
-        ("fsync", "EIO", 4, "Input/output error"),
-        ("fsync", "ENOSPC", 4, "No space left"),
+        ("fsync", "EIO", 5, "Input/output error"),
+        ("fsync", "ENOSPC", 5, "No space left"),
         ("renameat", "EIO", 1, "Input/output error"),
         ("renameat", "ENOSPC", 1, "No space left"),
         ("fchmod", "EPERM", 4, "not permitted"),
@@ -224,7 +224,7 @@ fn directory_that_can_not_be_synced_is_told_and_the_new_session_is_there() {
         return;
     }
     let place = temporary();
-    let wrapper = ["strace", "-o", "/dev/null", "-e", "trace=fsync", "-e", "inject=fsync:error=EIO:when=5"];
+    let wrapper = ["strace", "-o", "/dev/null", "-e", "trace=fsync", "-e", "inject=fsync:error=EIO:when=6"];
     let mut puppet = started(&wrapper, place.path());
     let answer = puppet.tell("start a");
     assert_told(&answer, "Input/output error");
