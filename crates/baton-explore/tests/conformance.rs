@@ -1,6 +1,7 @@
 //! The simulated kernel answers as the real one does.
 
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
 use baton_explore::conformance;
 use baton_explore::scenario;
@@ -9,6 +10,10 @@ use baton_itest::skip::skip;
 
 /// How many sequences of calls on each filesystem.
 const SEQUENCES: u64 = 1500;
+
+/// One at a time. Another test that starts a program (`mkfs`) just then has, from `fork` to `exec`, a copy of every descriptor of this
+/// process; and the kernel says, truly, that a file is open elsewhere.
+static ALONE: Mutex<()> = Mutex::new(());
 
 fn agree_in(place: &Path) {
     for seed in 0..SEQUENCES {
@@ -21,25 +26,26 @@ fn agree_in(place: &Path) {
     }
 }
 
-fn or_skipped(done: Result<(), String>) {
-    if let Err(reason) = done {
+fn or_skipped(test: impl FnOnce() -> Result<(), String>) {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Err(reason) = test() {
         skip(&reason);
     }
 }
 
 #[test]
 fn simulated_kernel_answers_as_the_real_one_on_ext4() {
-    or_skipped(places::on_loop_image("ext4", agree_in));
+    or_skipped(|| places::on_loop_image("ext4", agree_in));
 }
 
 #[test]
 fn simulated_kernel_answers_as_the_real_one_on_tmpfs() {
-    or_skipped(places::tmpfs().map(|place| agree_in(place.path())));
+    or_skipped(|| places::tmpfs().map(|place| agree_in(place.path())));
 }
 
 #[test]
 fn simulated_kernel_answers_as_the_real_one_on_overlayfs() {
-    or_skipped(places::on_overlay(agree_in));
+    or_skipped(|| places::on_overlay(agree_in));
 }
 
 #[test]
