@@ -5,29 +5,28 @@
 //! which one that does not run counts as stopped. For the same reason this is a program of its own, which no other test runs beside.
 
 use baton_itest::command::{next, run, without_notice, words_of};
-use baton_itest::footprint::names_in;
 use baton_itest::places::temporary;
 use baton_itest::puppet::Puppet;
-use baton_itest::stream::PATIENCE;
+use baton_itest::stream::await_readable;
 use baton_lock::Lock;
 use std::fs;
+use std::io::{PipeReader, PipeWriter, Read as _, pipe};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::thread;
-use std::time::{Duration, Instant};
 
 /// Started and not ended yet; the test leaves none behind, however it ends.
 struct Crowd(Vec<Child>);
 
 impl Crowd {
     /// One more, of both kinds in turn: without a deadline it sleeps in the call itself, with one a child of its sleeps there.
-    fn join(&mut self, path: &Path, out: &Path) {
+    fn join(&mut self, path: &Path, out: &Path, notices: &PipeWriter) {
         let options = if self.0.len().is_multiple_of(2) { "" } else { "--wait=1h" };
         // The wrapper's pid, which its ticket has too.
         let job = run(options, path, ["sh", "-c", "echo $PPID >>\"$0\"", &out.to_string_lossy()]);
         let mut limited = without_notice(Command::new("prlimit"));
         limited.arg("--nofile=1024:1024").args(words_of(&job));
-        limited.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        limited.stdin(Stdio::null()).stdout(Stdio::null());
+        limited.stderr(notices.try_clone().expect("cloned"));
         self.0.push(limited.spawn().expect("started"));
     }
 
@@ -55,10 +54,11 @@ fn queue_and_holders(holding: &str, count: usize) -> [Vec<String>; 2] {
     let queue = place.path().join("a.lock.queue");
     let (mut holder, _) = Puppet::holding(holding, &path);
     let mut crowd = Crowd(Vec::new());
+    let (mut said, notices) = pipe().expect("a pipe");
     for _ in 0..count {
-        crowd.join(&path, &out);
+        crowd.join(&path, &out, &notices);
     }
-    until_there(&queue, count);
+    until_waiting(&mut said, count);
     let seen = Lock::open(&path).expect("opened").observe().expect("seen").queue;
     holder.tell("release");
     crowd.end();
@@ -73,19 +73,14 @@ fn queue_and_holders(holding: &str, count: usize) -> [Vec<String>; 2] {
         .map(sorted)
 }
 
-/// Returns once that many tickets are there; each further one may take a while.
-fn until_there(queue: &Path, count: usize) {
-    let is_ticket = |name: &String| name.bytes().all(|byte| byte.is_ascii_digit());
-    let tickets =
-        || if queue.exists() { names_in(queue).iter().filter(|name| is_ticket(name)).count() } else { 0 };
-    let (mut seen, mut limit) = (0, Instant::now() + PATIENCE);
-    while seen < count {
-        assert!(Instant::now() < limit, "{seen} of {count} wait");
-        thread::sleep(Duration::from_millis(20));
-        let now = tickets();
-        if now > seen {
-            (seen, limit) = (now, Instant::now() + PATIENCE);
-        }
+/// Returns once so many have said that they wait, with their place in the queue.
+fn until_waiting(said: &mut PipeReader, count: usize) {
+    let mut text = String::new();
+    while text.matches(" who wait").count() < count {
+        await_readable(&*said, &text);
+        let mut piece = [0; 4096];
+        let length = said.read(&mut piece).expect("readable");
+        text.push_str(&String::from_utf8_lossy(&piece[..length]));
     }
 }
 
