@@ -59,7 +59,13 @@ pub(crate) fn hand_offs(
             budgets,
         })
     };
-    let budget = |part| Budget { ours: BATON.to_owned(), against: Some(FLOCK.to_owned()), part, limit: 1.3 };
+    let budget = |part| Budget {
+        ours: BATON.to_owned(),
+        against: Some(FLOCK.to_owned()),
+        part,
+        limit: 1.3,
+        floor: None,
+    };
     Ok(vec![
         measured("hand-off to one waiter", End::Release, vec![budget(0.5), budget(0.99)])?,
         measured("from SIGKILL of the holder to the waiter holding", End::Kill, vec![budget(0.5)])?,
@@ -120,7 +126,13 @@ pub(crate) fn throughput(
             budgets,
         };
         let budgets = if number == 16 {
-            vec![Budget { ours: BATON.to_owned(), against: Some(FLOCK.to_owned()), part: 0.5, limit: 0.8 }]
+            vec![Budget {
+                ours: BATON.to_owned(),
+                against: Some(FLOCK.to_owned()),
+                part: 0.5,
+                limit: 0.8,
+                floor: None,
+            }]
         } else {
             Vec::new()
         };

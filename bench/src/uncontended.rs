@@ -7,7 +7,7 @@ use crate::peers::{
     self, BATON, BATON_FLOCK, BATON_KEPT, FLOCK, FLOOR, PID_FILE, READ_BY_HAND, Result, SAME_CALLS,
 };
 use baton_bench::place::Place;
-use baton_bench::sample::{Budget, Measurement, Side, Timed, Unit, in_turn};
+use baton_bench::sample::{Budget, Floor, Measurement, Side, Timed, Unit, in_turn};
 
 /// How often a client in another language does it each time it is its turn.
 const PIECE: usize = 20;
@@ -37,11 +37,12 @@ fn acquire_and_release(place: &Place, rounds: usize, others: &[Kind]) -> Result<
         }
         sides.push(Side::new(kind.name(), samples));
     }
-    let against = |ours: &str, limit| Budget {
+    let against = |ours: &str, limit, floor| Budget {
         ours: ours.to_owned(),
         against: Some(PID_FILE.to_owned()),
         part: 0.5,
         limit,
+        floor,
     };
     let is_tmpfs = place.filesystem == "tmpfs";
     Ok(Measurement {
@@ -49,7 +50,10 @@ fn acquire_and_release(place: &Place, rounds: usize, others: &[Kind]) -> Result<
         filesystem: place.filesystem.clone(),
         unit: Unit::Microseconds,
         sides,
-        budgets: vec![against(BATON, if is_tmpfs { 2.5 } else { 2.0 }), against(BATON_KEPT, 1.6)],
+        budgets: vec![
+            against(BATON, if is_tmpfs { 2.5 } else { 2.0 }, Some(Floor::of(SAME_CALLS))),
+            against(BATON_KEPT, 1.6, None),
+        ],
     })
 }
 
@@ -73,6 +77,7 @@ fn found_busy(place: &Place, rounds: usize) -> Result<Measurement> {
             against: Some(READ_BY_HAND.to_owned()),
             part: 0.5,
             limit: 2.0,
+            floor: None,
         }],
     })
 }
