@@ -52,10 +52,10 @@ impl Ticket {
     }
 
     /// W6, the ticket having become the record: nobody waits by it any more.
-    pub(super) fn leave(self, names: &Names, directory: &OwnedFd) -> io::Result<OwnedFd> {
+    pub(super) fn leave(&self, names: &Names, directory: &OwnedFd) -> io::Result<()> {
         unlock(&self.file, Bytes::Second)?;
         match unlinkat(directory, &names.queue, AtFlags::REMOVEDIR) {
-            Ok(()) | Err(Errno::NOTEMPTY | Errno::EXIST | Errno::NOENT) => Ok(self.file),
+            Ok(()) | Err(Errno::NOTEMPTY | Errno::EXIST | Errno::NOENT) => Ok(()),
             Err(errno) => Err(errno.into()),
         }
     }
