@@ -60,6 +60,7 @@ pub(crate) fn start_up(place: &Place, rounds: usize) -> Result<Measurement> {
             against: Some("flock FILE true".to_owned()),
             part: 0.5,
             limit: 1.0,
+            floor: None,
         }],
     })
 }
@@ -106,6 +107,7 @@ pub(crate) fn waiting(place: &Place, time: Duration) -> Result<Vec<Measurement>>
         against: None,
         part: 0.5,
         limit: 5.0 * time.as_secs_f64() / 60.0,
+        floor: None,
     };
     let measurement = |what: String, unit, sides, budgets| Measurement {
         what,

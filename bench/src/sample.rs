@@ -66,7 +66,7 @@ impl Unit {
 /// One of those that are compared.
 #[derive(Debug)]
 pub struct Side {
-    /// Whom tables name; what begins with `baton` is ours.
+    /// Whom tables name; what begins with `baton` is ours, or makes the calls of ours if it ends with `by hand`.
     pub name: String,
     /// Sorted.
     pub samples: Vec<f64>,
@@ -108,6 +108,29 @@ pub struct Budget {
     pub part: f64,
     /// The most that it may be, or the least that it has to be.
     pub limit: f64,
+    /// What nobody can do better than, where it was measured.
+    pub floor: Option<Floor>,
+}
+
+/// What the system takes of anybody who does what a budget's sides do, by sides of the same measurement that do nothing else.
+#[derive(Debug)]
+pub struct Floor {
+    /// The side that stands for ours.
+    pub ours: String,
+    /// The side that stands for the one that ours is measured against; `None`: that one itself.
+    pub against: Option<String>,
+}
+
+impl Floor {
+    /// That side, measured against whom ours is.
+    pub fn of(ours: impl Into<String>) -> Self {
+        Self { ours: ours.into(), against: None }
+    }
+
+    /// One side, measured against another one: for what is to do no more of one thing than of another.
+    pub fn between(ours: impl Into<String>, against: impl Into<String>) -> Self {
+        Self { ours: ours.into(), against: Some(against.into()) }
+    }
 }
 
 /// A budget and what became of it.
@@ -121,8 +144,32 @@ pub struct Judged<'a> {
     pub theirs: Option<f64>,
     /// The ratio of both, or ours alone.
     pub figure: f64,
-    /// Within the limit?
-    pub is_met: bool,
+    /// Whether that is within the limit.
+    pub verdict: Verdict,
+    /// What was measured of the floor, if its sides were.
+    pub floor: Option<Floored>,
+}
+
+/// Whether a budget is kept, and if not, whether anybody could keep it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Within the limit.
+    Kept,
+    /// Beyond it, and nothing is known that would be in the way.
+    Missed,
+    /// Beyond it, and so is the floor.
+    OutOfReach,
+}
+
+/// What was measured of a floor.
+#[derive(Clone, Copy, Debug)]
+pub struct Floored {
+    /// Of the side that stands for ours.
+    pub ours: f64,
+    /// Its ratio, or it alone, as with the budget's own figure.
+    pub figure: f64,
+    /// Within the budget's limit?
+    pub is_within: bool,
 }
 
 impl Measurement {
@@ -143,8 +190,28 @@ impl Measurement {
             None => None,
         };
         let figure = theirs.map_or(ours, |theirs| ours / theirs);
-        let is_met = if self.unit.more_is_better() { figure >= budget.limit } else { figure <= budget.limit };
-        Some(Judged { budget, ours, theirs, figure, is_met })
+        let floor = self.floored(budget);
+        let verdict = match floor {
+            _ if self.is_within(figure, budget) => Verdict::Kept,
+            Some(Floored { is_within: false, .. }) => Verdict::OutOfReach,
+            _ => Verdict::Missed,
+        };
+        Some(Judged { budget, ours, theirs, figure, verdict, floor })
+    }
+
+    fn floored(&self, budget: &Budget) -> Option<Floored> {
+        let floor = budget.floor.as_ref()?;
+        let ours = self.side(&floor.ours)?.at(budget.part);
+        let figure = match floor.against.as_ref().or(budget.against.as_ref()) {
+            Some(name) => ours / self.side(name)?.at(budget.part),
+            None => ours,
+        };
+        // Without samples there is no figure.
+        figure.is_finite().then(|| Floored { ours, figure, is_within: self.is_within(figure, budget) })
+    }
+
+    fn is_within(&self, figure: f64, budget: &Budget) -> bool {
+        if self.unit.more_is_better() { figure >= budget.limit } else { figure <= budget.limit }
     }
 
     /// For programs.
@@ -165,7 +232,8 @@ impl Measurement {
             .map(|kept| {
                 json!({
                     "ours": kept.budget.ours, "against": kept.budget.against, "part": kept.budget.part,
-                    "limit": kept.budget.limit, "figure": kept.figure, "kept": kept.is_met,
+                    "limit": kept.budget.limit, "figure": kept.figure, "kept": kept.verdict == Verdict::Kept,
+                    "floor": kept.floor_as_json(),
                 })
             })
             .collect();
@@ -173,6 +241,15 @@ impl Measurement {
             "what": self.what, "filesystem": self.filesystem, "unit": self.unit.name(), "sides": sides,
             "budgets": budgets,
         })
+    }
+}
+
+impl Judged<'_> {
+    fn floor_as_json(&self) -> Option<Value> {
+        let (Floor { ours, against }, measured) = (self.budget.floor.as_ref()?, self.floor?);
+        let against = against.as_ref().or(self.budget.against.as_ref());
+        let Floored { figure, is_within, .. } = measured;
+        Some(json!({ "ours": ours, "against": against, "figure": figure, "within": is_within }))
     }
 }
 

@@ -55,7 +55,7 @@ const OURS: &str = "baton";
 const BY_HAND: &str = "write + fsync + rename + fsync(dir) of the same bytes";
 
 fn budget(ours: &str, against: &str, limit: f64) -> Budget {
-    Budget { ours: ours.to_owned(), against: Some(against.to_owned()), part: 0.5, limit }
+    Budget { ours: ours.to_owned(), against: Some(against.to_owned()), part: 0.5, limit, floor: None }
 }
 
 fn measurement(place: &Place, what: String, sides: Vec<Side>, budgets: Vec<Budget>) -> Measurement {

@@ -6,11 +6,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use jiff::fmt::temporal::DateTimePrinter;
-
 use crate::sys;
-
-const PRINTER: DateTimePrinter = DateTimePrinter::new().precision(Some(3));
 
 /// The present moment, from the wall clock.
 pub(crate) fn now() -> SystemTime {
@@ -29,10 +25,7 @@ pub(crate) fn now() -> SystemTime {
 pub fn format(time: SystemTime) -> String {
     // A time beyond the year 9999 is no time that a record could mean.
     let Ok(time) = jiff::Timestamp::try_from(time) else { return "9999-12-31T23:59:59.999Z".to_owned() };
-    let mut text = String::with_capacity(24);
-    // Cannot fail: it is in memory.
-    let _ = PRINTER.print_timestamp(&time, &mut text);
-    text
+    format!("{time:.3}")
 }
 
 /// Reads a time as written by [`format()`], or in any other ISO-8601 spelling with an offset.

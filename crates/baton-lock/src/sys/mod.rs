@@ -150,13 +150,13 @@ pub(crate) fn read_start_until(
 /// Reads with `read`, which is given a buffer and how much there is before it, until the end, `limit` bytes, or until it is whole.
 ///
 /// What is read here is mostly a few hundred bytes long: the buffer begins small, since one that is made as long as the limit costs more
-/// than the reading.
+/// than the reading, and one that is longer than 1 KiB is no longer among those that the C library keeps at hand.
 fn read_up_to(
     limit: usize,
     is_whole: impl Fn(&[u8]) -> bool,
     mut read: impl FnMut(&mut [u8], usize) -> Result<usize>,
 ) -> Result<Vec<u8>> {
-    const FIRST: usize = 4096;
+    const FIRST: usize = 1024;
     let mut bytes = vec![0; limit.min(FIRST)];
     let mut filled = 0;
     while filled < limit {
