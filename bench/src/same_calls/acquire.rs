@@ -13,7 +13,7 @@ use rustix::fs::{
 use rustix::io::{Errno, pread, pwrite, retry_on_intr};
 
 use super::calls::{Bytes, GUARD, Names, OPEN, OWNERS, READ, ask, create, last_before, lock, look, unlock};
-use super::queue::{self, Ticket};
+use super::queue::Ticket;
 use crate::peers::{RECORD, Result, Work};
 
 /// How often the directory is opened.
@@ -97,22 +97,19 @@ fn take(names: &Names, directory: &OwnedFd, guard: OwnedFd) -> io::Result<Held> 
 /// A wait, and what comes after it: the ticket becomes the record.
 fn wait(names: &Names, directory: &OwnedFd, guard: OwnedFd) -> io::Result<Held> {
     let ticket = Ticket::take(names, directory)?;
-    // Ends because each ticket before goes.
-    loop {
-        retry_on_intr(|| flock(&guard, FlockOperation::LockExclusive))?;
-        let queue = queue::open(names, directory)?;
-        let before = last_before(ticket.number, &queue)?;
-        if before == 0 {
-            break;
-        }
+    let lock_guard = || retry_on_intr(|| flock(&guard, FlockOperation::LockExclusive));
+    lock_guard()?;
+    let before = ticket.last_before()?;
+    if before > 0 {
         flock(&guard, FlockOperation::Unlock)?;
-        queue::await_turn(&queue, before)?;
+        ticket.await_turn(before)?;
+        lock_guard()?;
     }
     look(directory, &names.guard)?;
     pread(&guard, &mut [0; GUARD.len() + 1], 0)?;
     pwrite(&guard, &GUARD, 0)?;
     pwrite(&ticket.file, &RECORD, 0)?;
-    publish(names, directory, (&ticket.queue, &queue::name(ticket.number)))?;
+    publish(names, directory, (&ticket.queue, &ticket.name()))?;
     ticket.leave(names, directory)?;
     check(names, directory)?;
     Ok(Held { guard, record: ticket.file, _queue: Some(ticket.queue) })

@@ -4,7 +4,8 @@ use std::io;
 use std::os::fd::OwnedFd;
 
 use rustix::fs::{
-    AtFlags, Mode, OFlags, RenameFlags, fchmod, fstat, mkdirat, openat, renameat_with, unlinkat,
+    AtFlags, Mode, OFlags, RenameFlags, SeekFrom, fchmod, fstat, mkdirat, openat, renameat_with, seek,
+    unlinkat,
 };
 use rustix::io::{Errno, pwrite};
 
@@ -51,6 +52,26 @@ impl Ticket {
         }
     }
 
+    pub(super) fn name(&self) -> String {
+        name(self.number)
+    }
+
+    /// W5: the last one who has waited longer, or 0.
+    pub(super) fn last_before(&self) -> io::Result<u64> {
+        seek(&self.queue, SeekFrom::Start(0))?;
+        last_before(self.number, &self.queue)
+    }
+
+    /// W5: sleeps until the one with that number holds.
+    pub(super) fn await_turn(&self, number: u64) -> io::Result<()> {
+        match openat(&self.queue, name(number), OPEN | OFlags::RDONLY, Mode::empty()) {
+            Ok(ticket) => sleep(&ticket, Bytes::Second),
+            // It does by now.
+            Err(Errno::NOENT) => Ok(()),
+            Err(errno) => Err(errno.into()),
+        }
+    }
+
     /// W6, the ticket having become the record: nobody waits by it any more.
     pub(super) fn leave(&self, names: &Names, directory: &OwnedFd) -> io::Result<()> {
         unlock(&self.file, Bytes::Second)?;
@@ -61,25 +82,13 @@ impl Ticket {
     }
 }
 
-/// Opens the queue, to look who is in it.
-pub(super) fn open(names: &Names, directory: &OwnedFd) -> rustix::io::Result<OwnedFd> {
+fn open(names: &Names, directory: &OwnedFd) -> rustix::io::Result<OwnedFd> {
     let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let queue = openat(directory, &names.queue, flags, Mode::empty())?;
     fstat(&queue)?;
     Ok(queue)
 }
 
-/// A ticket's name.
-pub(super) fn name(number: u64) -> String {
+fn name(number: u64) -> String {
     format!("{number:016}")
-}
-
-/// Sleeps until the one with that ticket holds.
-pub(super) fn await_turn(queue: &OwnedFd, number: u64) -> io::Result<()> {
-    match openat(queue, name(number), OPEN | OFlags::RDONLY, Mode::empty()) {
-        Ok(ticket) => sleep(&ticket, Bytes::Second),
-        // It does by now.
-        Err(Errno::NOENT) => Ok(()),
-        Err(errno) => Err(errno.into()),
-    }
 }
