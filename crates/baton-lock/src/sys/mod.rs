@@ -158,22 +158,24 @@ fn read_up_to(
     const FIRST: usize = 1024;
     let mut first = [0; FIRST];
     let mut bytes = Vec::new();
-    while bytes.len() < limit {
-        let filled = bytes.len();
+    let mut filled = 0;
+    while filled < limit {
         let more = if filled == 0 {
             let more = read(&mut first[..limit.min(FIRST)], 0)?;
             bytes.extend_from_slice(&first[..more]);
             more
         } else {
-            bytes.resize(limit.min(filled.saturating_mul(4).max(FIRST)), 0);
-            let more = read(&mut bytes[filled..], filled)?;
-            bytes.truncate(filled + more);
-            more
+            if filled == bytes.len() {
+                bytes.resize(limit.min(filled.saturating_mul(4).max(FIRST)), 0);
+            }
+            read(&mut bytes[filled..], filled)?
         };
-        if more == 0 || is_whole(&bytes) {
+        filled += more;
+        if more == 0 || is_whole(&bytes[..filled]) {
             break;
         }
     }
+    bytes.truncate(filled);
     Ok(bytes)
 }
 
