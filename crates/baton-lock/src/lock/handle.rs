@@ -1,6 +1,7 @@
 //! The lock as its user opens it: path, naming, and what contending for it depends on.
 
 use std::ffi::OsString;
+use std::io;
 use std::ops::ControlFlow;
 use std::path::{Component, Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -192,7 +193,7 @@ impl Options {
         if path.as_os_str().is_empty() {
             return Err(invalid("it is empty"));
         }
-        let absolute = std::path::absolute(path).map_err(|source| Error::Io {
+        let absolute = absolute(path).map_err(|source| Error::Io {
             path: path.to_owned(),
             action: "find out the working directory for",
             source,
@@ -218,6 +219,16 @@ impl Options {
         };
         Ok(Lock { setup: Arc::new(setup) })
     }
+}
+
+/// As [`std::path::absolute`], which takes a path apart and puts it together anew. Most are what comes of that already.
+fn absolute(path: &Path) -> io::Result<PathBuf> {
+    let text = path.as_os_str().as_encoded_bytes();
+    // No part of it is empty or `.`; that of a hidden file is taken for one that may be.
+    let is_normal = text.starts_with(b"/")
+        && !text.ends_with(b"/")
+        && !text.windows(2).any(|pair| matches!(pair, b"//" | b"/."));
+    if is_normal { Ok(path.to_owned()) } else { std::path::absolute(path) }
 }
 
 /// Which lock it is: see [`Lock::identity`]. The order has no meaning but that it is the same for everybody.
@@ -474,5 +485,21 @@ impl Lock {
     pub fn held_by_own_ancestor(&self) -> Option<u32> {
         let (files, by) = observe::holders_files(&self.setup);
         processes::own_ancestry().into_iter().find(|&pid| processes::holds(pid, &files, by))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn paths_are_spelled_as_the_standard_library_does(path in "[/.a]{1,12}") {
+            let theirs = std::path::absolute(&path).expect("the working directory is there");
+            let ours = absolute(Path::new(&path)).expect("the same");
+            prop_assert_eq!(ours.as_os_str(), theirs.as_os_str());
+        }
     }
 }
