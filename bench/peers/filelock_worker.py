@@ -20,7 +20,8 @@ def main(kind, path):
             with KINDS[kind](path):
                 say(f"held {time.monotonic_ns()}")
                 sys.stdin.readline()
-                say(f"released {time.monotonic_ns()}")
+                released = time.monotonic_ns()
+            say(f"released {released}")
         elif words[0] == "cycle":
             taken = []
             for _ in range(int(words[1])):

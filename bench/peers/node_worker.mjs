@@ -84,11 +84,13 @@ const orders = readline.createInterface({ input: process.stdin })[Symbol.asyncIt
 for (let next = await orders.next(); !next.done; next = await orders.next()) {
   const [order, number] = next.value.split(" ");
   if (order === "acquire") {
+    let released;
     await hold(async () => {
       say(`held ${now()}`);
       await orders.next();
-      say(`released ${now()}`);
+      released = now();
     });
+    say(`released ${released}`);
   } else if (order === "cycle") {
     const taken = [];
     for (let i = 0; i < Number(number); i++) {

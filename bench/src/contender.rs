@@ -122,9 +122,13 @@ impl Contender {
         answer.split_ascii_whitespace().map(|nanos| Ok(nanos.parse::<f64>()? / 1e3)).collect()
     }
 
-    /// Ends it by SIGKILL, and reaps it: some take a zombie for alive.
+    /// Ends it by SIGKILL.
     pub(crate) fn kill(&mut self) -> Result<()> {
-        self.child.kill()?;
+        Ok(self.child.kill()?)
+    }
+
+    /// Waits until it is gone for good.
+    pub(crate) fn reap(&mut self) -> Result<()> {
         self.child.wait()?;
         Ok(())
     }

@@ -5,12 +5,17 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::contender::{Contender, Kind};
-use crate::peers::{BATON, FLOCK, Result};
+use crate::peers::{BATON, FLOCK, Result, SAME_CALLS};
+use crate::worker;
 use baton_bench::place::Place;
-use baton_bench::sample::{Budget, Measurement, Side, Unit};
+use baton_bench::sample::{Budget, Floor, Measurement, Side, Unit};
 
 /// How long a waiter is given to get from its order into the kernel, where it waits.
 const SETTLING: Duration = Duration::from_millis(2);
+
+/// How long a holder that was killed may be a zombie, so that its being reaped takes no processor from the waiter. Some take a zombie for alive:
+/// those ask again after some ten times that.
+const ZOMBIE: Duration = Duration::from_millis(1);
 
 /// How a hold ends that is waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,41 +64,40 @@ pub(crate) fn hand_offs(
             budgets,
         })
     };
-    let budget = |part| Budget {
-        ours: BATON.to_owned(),
-        against: Some(FLOCK.to_owned()),
-        part,
-        limit: 1.3,
-        floor: None,
-    };
     Ok(vec![
-        measured("hand-off to one waiter", End::Release, vec![budget(0.5), budget(0.99)])?,
-        measured("from SIGKILL of the holder to the waiter holding", End::Kill, vec![budget(0.5)])?,
+        measured("hand-off to one waiter", End::Release, vec![budget(0.5, 1.3), budget(0.99, 1.3)])?,
+        measured("from SIGKILL of the holder to the waiter holding", End::Kill, vec![budget(0.5, 1.3)])?,
     ])
 }
 
 /// One hand-off, in microseconds; `None` if it does not come to pass.
 fn hand_off(kind: &Kind, path: &Path, end: End, patience: Duration) -> Result<Option<f64>> {
     let (mut holder, mut waiter) = (Contender::start(kind, path)?, Contender::start(kind, path)?);
+    // The waiter is there before it is told to wait.
+    waiter.cycle(0)?;
     holder.order("acquire")?;
     holder.time_of("held")?;
     waiter.order("acquire")?;
     thread::sleep(SETTLING);
-    let ended = match end {
-        End::Release => {
-            holder.order("release")?;
-            holder.time_of("released")?
-        }
+    // Until the waiter says that it holds, nobody runs but these two.
+    let killed = worker::now();
+    match end {
+        End::Release => holder.order("release")?,
         End::Kill => {
-            let now = crate::worker::now();
             holder.kill()?;
-            now
+            if !waiter.answers_within(ZOMBIE)? {
+                holder.reap()?;
+            }
         }
-    };
+    }
     if !waiter.answers_within(patience)? {
         return Ok(None);
     }
     let held = waiter.time_of("held")?;
+    let ended = match end {
+        End::Release => holder.time_of("released")?,
+        End::Kill => killed,
+    };
     waiter.order("release")?;
     waiter.time_of("released")?;
     // A difference of some seconds at most.
@@ -102,44 +106,44 @@ fn hand_off(kind: &Kind, path: &Path, end: End, patience: Duration) -> Result<Op
     Ok(Some(taken))
 }
 
-/// How often the lock goes from one to another, and is had at all, by that many contenders.
+/// How often the lock goes from one to another, and is had at all, by that many contenders: in some runs of that time.
 pub(crate) fn throughput(
     place: &Place,
     numbers: &[usize],
-    time: Duration,
+    (runs, time): (usize, Duration),
     kinds: &[Kind],
 ) -> Result<Vec<Measurement>> {
     let mut measurements = Vec::new();
     for &number in numbers {
         let directory = place.directory()?;
-        let (mut changes, mut counts) = (Vec::new(), Vec::new());
-        for (at, kind) in kinds.iter().enumerate() {
-            let (count, change) = contend(kind, &directory.path().join(format!("{at}.lock")), number, time)?;
-            changes.push(Side::new(kind.name(), vec![change]));
-            counts.push(Side::new(kind.name(), vec![count]));
+        let mut counts = vec![Vec::new(); kinds.len()];
+        let mut changes = counts.clone();
+        // In turn, so that a machine whose speed drifts moves all of them.
+        for _ in 0..runs {
+            for (at, kind) in kinds.iter().enumerate() {
+                let path = directory.path().join(format!("{at}.lock"));
+                let (count, change) = contend(kind, &path, number, time)?;
+                counts[at].push(count);
+                changes[at].push(change);
+            }
         }
-        let measurement = |what: String, sides, budgets| Measurement {
-            what,
+        let measurement = |what: &str, samples: Vec<Vec<f64>>, budgets| Measurement {
+            what: format!("{what}, {number} contenders"),
             filesystem: place.filesystem.clone(),
             unit: Unit::PerSecond,
-            sides,
+            sides: kinds.iter().zip(samples).map(|(kind, samples)| Side::new(kind.name(), samples)).collect(),
             budgets,
         };
-        let budgets = if number == 16 {
-            vec![Budget {
-                ours: BATON.to_owned(),
-                against: Some(FLOCK.to_owned()),
-                part: 0.5,
-                limit: 0.8,
-                floor: None,
-            }]
-        } else {
-            Vec::new()
-        };
-        measurements.push(measurement(format!("hand-offs, {number} contenders"), changes, budgets));
-        measurements.push(measurement(format!("acquisitions, {number} contenders"), counts, Vec::new()));
+        let budgets = if number == 16 { vec![budget(0.5, 0.8)] } else { Vec::new() };
+        measurements.push(measurement("hand-offs", changes, budgets));
+        measurements.push(measurement("acquisitions", counts, Vec::new()));
     }
     Ok(measurements)
+}
+
+fn budget(part: f64, limit: f64) -> Budget {
+    let (against, floor) = (Some(FLOCK.to_owned()), Some(Floor::of(SAME_CALLS)));
+    Budget { ours: BATON.to_owned(), against, part, limit, floor }
 }
 
 /// Acquisitions and changes of the owner, per second.

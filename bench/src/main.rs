@@ -84,9 +84,9 @@ fn measure(asked: &Asked) -> Result<Vec<Measurement>> {
     let (scripts, all) = (Kind::scripts(asked.peers.as_deref()), Kind::all(asked.peers.as_deref()));
     let in_rust: Vec<Kind> = Kind::all(None);
     let patience = Duration::from_secs(if asked.is_short { 2 } else { 12 });
-    let (time, numbers): (_, &[usize]) =
-        if asked.is_short { (0.1, &[2, 16]) } else { (2.0, &[2, 4, 8, 16, 32, 64]) };
-    let time = Duration::from_secs_f64(time);
+    let (runs, time, numbers): (_, _, &[usize]) =
+        if asked.is_short { (2, 50, &[2, 16]) } else { (5, 400, &[2, 4, 8, 16, 32, 64]) };
+    let runs = (runs, Duration::from_millis(time));
     let is_asked = |group: &str| group.contains(&asked.only);
     let mut measurements = Vec::new();
     for place in Place::all() {
@@ -97,7 +97,7 @@ fn measure(asked: &Asked) -> Result<Vec<Measurement>> {
             measurements.extend(contention::hand_offs(&place, often(200, 2), patience, &all)?);
         }
         if is_asked("throughput") {
-            measurements.extend(contention::throughput(&place, numbers, time, &in_rust)?);
+            measurements.extend(contention::throughput(&place, numbers, runs, &in_rust)?);
         }
         if is_asked("transitions") {
             let steps = transitions::steps(asked.is_short);

@@ -9,6 +9,8 @@ use baton_lock::{Attempt, Lock, Naming};
 
 use baton_bench::sample::Timed;
 
+use crate::same_calls::{self, Opening};
+
 pub(crate) use baton_bench::Result;
 
 /// What is done under a lock.
@@ -28,13 +30,16 @@ pub(crate) const BATON_FLOCK: &str = "baton, flock naming";
 pub(crate) const PID_FILE: &str = "pid file by hand";
 pub(crate) const FLOCK: &str = "flock by hand";
 /// The least that anybody does who excludes others by `flock` and says who it is by a file that is there whole, or not at all.
-pub(crate) const FLOOR: &str = "flock, and a record renamed into place, by hand";
+pub(crate) const FLOCK_AND_RECORD: &str = "flock, and a record renamed into place, by hand";
 
 /// The system calls of Baton and nothing else.
 pub(crate) const SAME_CALLS: &str = "baton's system calls, by hand";
+/// The same with a directory that is opened once.
+pub(crate) const SAME_CALLS_KEPT: &str = "baton's system calls, kept open, by hand";
 
 /// Those that can wait.
-pub(crate) const WAITING: [&str; 8] = [BATON, BATON_FLOCK, FLOCK, FLOOR, "std", "fs4", "fslock", "fd-lock"];
+pub(crate) const WAITING: [&str; 9] =
+    [BATON, BATON_FLOCK, FLOCK, FLOCK_AND_RECORD, SAME_CALLS, "std", "fs4", "fslock", "fd-lock"];
 
 /// A client by its name.
 pub(crate) fn client(name: &str, path: &Path) -> Result<Client> {
@@ -62,7 +67,7 @@ pub(crate) fn client(name: &str, path: &Path) -> Result<Client> {
             })?;
             work()
         }),
-        FLOOR => Box::new(move |work| {
+        FLOCK_AND_RECORD => Box::new(move |work| {
             let file = opened(&path)?;
             rustix::io::retry_on_intr(|| {
                 rustix::fs::flock(&file, rustix::fs::FlockOperation::LockExclusive)
@@ -74,7 +79,8 @@ pub(crate) fn client(name: &str, path: &Path) -> Result<Client> {
             work()?;
             Ok(fs::remove_file(&record)?)
         }),
-        SAME_CALLS => Box::new(crate::same_calls::client(&path)?),
+        SAME_CALLS => Box::new(same_calls::client(&path, Opening::EachTime)?),
+        SAME_CALLS_KEPT => Box::new(same_calls::client(&path, Opening::Once)?),
         "std" => Box::new(move |work| {
             let file = opened(&path)?;
             file.lock()?;
@@ -122,11 +128,13 @@ pub(crate) const RECORD: [u8; 320] = [b' '; 320];
 pub(crate) fn finders(path: &Path, flocked: &Path) -> Vec<Timed<'static>> {
     let (ours, record, pid_file, flocked) =
         (path.to_owned(), path.to_owned(), path.to_owned(), flocked.to_owned());
+    let mut find_busy = same_calls::find_busy(path);
     vec![
         (
             BATON.to_owned(),
             Box::new(move || found(matches!(Lock::open(&ours)?.try_lock()?, Attempt::Busy(_)))),
         ),
+        (SAME_CALLS.to_owned(), Box::new(move || found(find_busy()? > 0))),
         (READ_BY_HAND.to_owned(), Box::new(move || read(&record))),
         (
             PID_FILE.to_owned(),

@@ -16,12 +16,14 @@ const NAMES: u32 = 310;
 const BAR: u32 = 30;
 const FRAME: u32 = 110;
 
-/// Ours in one colour, everybody else in another, so that the eye finds them; both are told apart without colours too, by name.
+/// Ours in one colour, the floor in a pale one of the same kind, everybody else in another, so that the eye finds them; all are told apart
+/// without colours too, by name.
 const OURS: RGBColor = RGBColor(0x1f, 0x6f, 0xb2);
+const FLOOR: RGBColor = RGBColor(0x9c, 0xc6, 0xe6);
 const THEIRS: RGBColor = RGBColor(0x9a, 0xa5, 0xb1);
 const INK: RGBColor = RGBColor(0x33, 0x3d, 0x47);
 
-const LINES: [RGBColor; 8] = [
+const LINES: [RGBColor; 9] = [
     OURS,
     RGBColor(0x5b, 0xa3, 0xd9),
     RGBColor(0xd9, 0x7a, 0x2b),
@@ -30,10 +32,34 @@ const LINES: [RGBColor; 8] = [
     RGBColor(0x7d, 0x5f, 0xb2),
     RGBColor(0x8a, 0x6d, 0x3b),
     RGBColor(0x60, 0x60, 0x60),
+    RGBColor(0x2f, 0x9c, 0x9c),
 ];
 
-fn is_ours(name: &str) -> bool {
-    name.starts_with("baton")
+/// Whose side it is, by its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Whose {
+    Ours,
+    /// It makes the calls of ours.
+    Floor,
+    Theirs,
+}
+
+impl Whose {
+    fn is(name: &str) -> Self {
+        match name.strip_prefix("baton") {
+            Some(rest) if rest.ends_with("by hand") => Self::Floor,
+            Some(_) => Self::Ours,
+            None => Self::Theirs,
+        }
+    }
+
+    fn colour(self) -> RGBColor {
+        match self {
+            Self::Ours => OURS,
+            Self::Floor => FLOOR,
+            Self::Theirs => THEIRS,
+        }
+    }
 }
 
 /// Horizontal bars of the medians, the quartiles as whiskers, on a logarithmic scale: the field is a thousand times wide.
@@ -77,10 +103,9 @@ pub fn bars(measurement: &Measurement, file: &Path) -> Result<()> {
         })
         .draw()?;
     for (row, side) in sides.iter().enumerate() {
-        let colour = if is_ours(&side.name) { OURS } else { THEIRS };
         let mut bar = Rectangle::new(
             [(low / 2.0, SegmentValue::Exact(row)), (side.median(), SegmentValue::Exact(row + 1))],
-            colour.filled(),
+            Whose::is(&side.name).colour().filled(),
         );
         bar.set_margin(6, 6, 0, 0);
         chart.draw_series([bar])?;
@@ -152,7 +177,7 @@ pub fn lines(title: &str, unit: Unit, points: &[(usize, &Measurement)], file: &P
         if let Some(end) = line.last() {
             ends.push((chart.backend_coord(end), *name, colour));
         }
-        let width = if is_ours(name) { 4 } else { 2 };
+        let width = if Whose::is(name) == Whose::Ours { 4 } else { 2 };
         chart.draw_series(LineSeries::new(line, colour.stroke_width(width)).point_size(3))?;
     }
     // The names stand at the ends of their lines, apart from each other.

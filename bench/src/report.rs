@@ -11,8 +11,8 @@ const ABOUT_FLOORS: &str = "The floor is a side that makes only the system calls
                             brackets its figure. Where\nthat is beyond the budget too, nobody can keep it.";
 
 /// The same for the summary.
-const LEGEND: &str = "In bold: missed. In brackets: the floor, by the system calls alone without which\nit can't be done; where that is \
-                      beyond the budget too, nobody can keep it.";
+const LEGEND: &str = "In bold: missed. In brackets: the floor, by the system calls alone without which it can't be done; \
+                      where\nthat is beyond the budget too, nobody can keep it.";
 
 const HEAD: &str = "| what | ours | against | on | ours | theirs | figure | floor | budget | |\n\
                     |---|---|---|---|---|---|---|---|---|---|\n";
@@ -72,7 +72,7 @@ pub fn summary(measurements: &[Measurement], machine: &str) -> String {
             }
         }
     }
-    let mut text = format!("{machine} {LEGEND}\n\n| what | against | budget |");
+    let mut text = format!("{machine}\n{LEGEND}\n\n| what | against | budget |");
     for name in &filesystems {
         // Writing to a string can't fail.
         let _ = write!(text, " {name} |");

@@ -66,7 +66,7 @@ impl Unit {
 /// One of those that are compared.
 #[derive(Debug)]
 pub struct Side {
-    /// Whom tables name; what begins with `baton` is ours.
+    /// Whom tables name; what begins with `baton` is ours, or makes the calls of ours if it ends with `by hand`.
     pub name: String,
     /// Sorted.
     pub samples: Vec<f64>,

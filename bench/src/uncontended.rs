@@ -4,7 +4,8 @@ use baton_lock::Lock;
 
 use crate::contender::{Contender, Kind};
 use crate::peers::{
-    self, BATON, BATON_FLOCK, BATON_KEPT, FLOCK, FLOOR, PID_FILE, READ_BY_HAND, Result, SAME_CALLS,
+    self, BATON, BATON_FLOCK, BATON_KEPT, FLOCK, FLOCK_AND_RECORD, PID_FILE, READ_BY_HAND, Result,
+    SAME_CALLS, SAME_CALLS_KEPT,
 };
 use baton_bench::place::Place;
 use baton_bench::sample::{Budget, Floor, Measurement, Side, Timed, Unit, in_turn};
@@ -21,7 +22,7 @@ fn acquire_and_release(place: &Place, rounds: usize, others: &[Kind]) -> Result<
     let path = |name: &str| directory.path().join(format!("{}.lock", name.replace([' ', ','], "-")));
     let mut sides: Vec<Timed<'_>> = Vec::new();
     let ours = [BATON, BATON_KEPT, BATON_FLOCK];
-    let by_hand = [PID_FILE, FLOOR, SAME_CALLS, FLOCK];
+    let by_hand = [PID_FILE, FLOCK_AND_RECORD, SAME_CALLS, SAME_CALLS_KEPT, FLOCK];
     for name in ours.into_iter().chain(by_hand).chain(["std", "fs4", "fslock", "fd-lock"]) {
         let mut client = peers::client(name, &path(name))?;
         sides.push((name.to_owned(), Box::new(move || client(&mut || Ok(())))));
@@ -37,12 +38,12 @@ fn acquire_and_release(place: &Place, rounds: usize, others: &[Kind]) -> Result<
         }
         sides.push(Side::new(kind.name(), samples));
     }
-    let against = |ours: &str, limit, floor| Budget {
+    let against = |ours: &str, limit, floor: &str| Budget {
         ours: ours.to_owned(),
         against: Some(PID_FILE.to_owned()),
         part: 0.5,
         limit,
-        floor,
+        floor: Some(Floor::of(floor)),
     };
     let is_tmpfs = place.filesystem == "tmpfs";
     Ok(Measurement {
@@ -51,8 +52,8 @@ fn acquire_and_release(place: &Place, rounds: usize, others: &[Kind]) -> Result<
         unit: Unit::Microseconds,
         sides,
         budgets: vec![
-            against(BATON, if is_tmpfs { 2.5 } else { 2.0 }, Some(Floor::of(SAME_CALLS))),
-            against(BATON_KEPT, 1.6, None),
+            against(BATON, if is_tmpfs { 2.5 } else { 2.0 }, SAME_CALLS),
+            against(BATON_KEPT, 1.6, SAME_CALLS_KEPT),
         ],
     })
 }
@@ -77,7 +78,7 @@ fn found_busy(place: &Place, rounds: usize) -> Result<Measurement> {
             against: Some(READ_BY_HAND.to_owned()),
             part: 0.5,
             limit: 2.0,
-            floor: None,
+            floor: Some(Floor::of(SAME_CALLS)),
         }],
     })
 }

@@ -3,7 +3,7 @@
 //! | order | answer |
 //! |---|---|
 //! | `acquire` | `held NANOS`, once it has the lock |
-//! | `release` | `released NANOS`, the time just before it gives it back |
+//! | `release` | `released NANOS`, the time just before it gave it back, told after that: who listens is not woken in between |
 //! | `cycle N` | how long each of N acquisitions with its release took, in nanoseconds |
 //! | `loop SECONDS` | how often it had the lock in that time, and how often somebody else had had it before |
 //!
@@ -28,16 +28,23 @@ pub(crate) fn owner_file(path: &Path) -> PathBuf {
 /// Obeys until its input ends.
 pub(crate) fn run(name: &str, path: &Path) -> Result<()> {
     let mut client = peers::client(name, path)?;
+    // The first look at the clock finds out where the kernel has it.
+    now();
     let mut orders = stdin().lock().lines();
     while let Some(order) = orders.next() {
         let order = order?;
         match order.split_once(' ') {
-            None if order == "acquire" => client(&mut || {
-                say(&format!("held {}", now()))?;
-                // The next order is `release`; at the end of the input all ends.
-                let _ = orders.next();
-                say(&format!("released {}", now()))
-            })?,
+            None if order == "acquire" => {
+                let mut released = 0;
+                client(&mut || {
+                    say(&format!("held {}", now()))?;
+                    // The next order is `release`; at the end of the input all ends.
+                    let _ = orders.next();
+                    released = now();
+                    Ok(())
+                })?;
+                say(&format!("released {released}"))?;
+            }
             Some(("cycle", times)) => {
                 let times: usize = times.parse()?;
                 let mut taken = Vec::with_capacity(times);

@@ -159,10 +159,10 @@ impl Shelf for Open {
         self.current = self.seen;
     }
 
-    fn replace(&mut self, held: &Held, bytes: &[u8]) -> Result<Replaced, SessionError> {
-        let key = self.place.keys.session();
+    fn replace(&mut self, held: &Held, parts: &[&[u8]]) -> Result<Replaced, SessionError> {
+        let (key, bytes) = (self.place.keys.session(), parts.concat());
         let compare = keys::changed_at(key.clone(), self.current);
-        let success = vec![keys::putting(key, bytes.to_vec(), 0)];
+        let success = vec![keys::putting(key, bytes.clone(), 0)];
         self.current = match self.place.change(held, Some(compare), success)? {
             Change::Done { revision, .. } => revision,
             Change::Found(Some(found)) if found.value == bytes => found.mod_revision,

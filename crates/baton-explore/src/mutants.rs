@@ -346,8 +346,8 @@ pub const MUTANTS: &[Mutant] = &[
         about: "a session that is there is written over",
         changes: &[change(
             "atomic_file/replace.rs",
-            "for _ in 0..NAMES_TRIED {\n            let (temporary, new) = self.write(bytes)?;",
-            "if BROKEN && current.is_some() {\n            let opened = sys::open_at(&self.directory, &self.name, Access::ReadWrite);\n            let handle = opened.map_err(|errno| self.failed(\"open\", errno))?;\n            let stat = fill(&handle, bytes).map_err(|errno| self.failed(\"write\", errno))?;\n            return Ok(self.settle(Current { handle, stat }));\n        }\n        for _ in 0..NAMES_TRIED {\n            let (temporary, new) = self.write(bytes)?;",
+            "for _ in 0..NAMES_TRIED {\n            let (temporary, new) = self.write(parts)?;",
+            "if BROKEN && current.is_some() {\n            let opened = sys::open_at(&self.directory, &self.name, Access::ReadWrite);\n            let handle = opened.map_err(|errno| self.failed(\"open\", errno))?;\n            let stat = fill(&handle, parts).map_err(|errno| self.failed(\"write\", errno))?;\n            return Ok(self.settle(Current { handle, stat }));\n        }\n        for _ in 0..NAMES_TRIED {\n            let (temporary, new) = self.write(parts)?;",
         )],
         caught_by: "saved",
         breaks: "who comes is refused",

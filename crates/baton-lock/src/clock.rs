@@ -25,7 +25,7 @@ pub(crate) fn now() -> SystemTime {
 pub fn format(time: SystemTime) -> String {
     // A time beyond the year 9999 is no time that a record could mean.
     let Ok(time) = jiff::Timestamp::try_from(time) else { return "9999-12-31T23:59:59.999Z".to_owned() };
-    time.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
+    format!("{time:.3}")
 }
 
 /// Reads a time as written by [`format()`], or in any other ISO-8601 spelling with an offset.

@@ -4,16 +4,19 @@
 //! the rest; everything of ours is in one object `baton`. The record never says *whether* its writer lives: the
 //! kernel's lock on it does (I1 in `docs/protocol.md`).
 //!
-//! This module turns bytes into one of four meanings, [`Content`], and a [`Record`] into bytes. It is pure: no file is
+//! This module turns a [`Record`] into bytes, and [`content`] turns bytes into one of four meanings. Both are pure: no file is
 //! opened here. What another program or user may have written is believed only as far as it is of the right type and
 //! size; it is escaped where it is shown, in [`crate::escape`].
 
 use std::time::SystemTime;
 
 use serde::Serialize;
-use serde_json::{Map, Value};
 
 use crate::{clock, redact};
+
+mod content;
+
+pub(crate) use content::{Content, classify, trim_nuls};
 
 /// A record of ours is never larger, in bytes.
 pub(crate) const MAX_WRITTEN: usize = 16 * 1024;
@@ -103,19 +106,6 @@ pub(crate) struct AncestorIdentity {
     pub(crate) pid_namespace: Option<String>,
     /// `linux:<boot id>:<start ticks>`.
     pub(crate) process_start: Option<String>,
-}
-
-/// What the bytes of a file at the record's name mean.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Content {
-    /// Baton's own.
-    Baton(Record),
-    /// Written by a client of the ancestor.
-    Ancestor(Record),
-    /// Empty, all NUL, or the beginning of a JSON object: what a crash or a power cut leaves of a record.
-    Incomplete,
-    /// Nothing that a lock's client has written.
-    Foreign,
 }
 
 impl Record {
@@ -254,8 +244,10 @@ impl Record {
 
     /// The record as JSON, in the shape in which it is on disk.
     pub fn to_json(&self) -> String {
+        let mut json = Vec::with_capacity(self.texts() + REST);
         // Only maps with keys that are not strings and failing writers can make this fail; there are none here.
-        serde_json::to_string_pretty(&self.written()).unwrap_or_default()
+        let _ = serde_json::to_writer_pretty(&mut json, &self.written());
+        String::from_utf8(json).unwrap_or_default()
     }
 
     fn written(&self) -> Written<'_> {
@@ -343,115 +335,6 @@ pub(crate) fn limited(text: &str, most: usize) -> String {
     format!("{}{mark}", &redacted[..end])
 }
 
-/// Says what the content of a file at the record's name means.
-pub(crate) fn classify(bytes: &[u8]) -> Content {
-    let text = trim_nuls(bytes);
-    if text.iter().all(u8::is_ascii_whitespace) {
-        return Content::Incomplete;
-    }
-    match serde_json::from_slice::<Map<String, Value>>(text) {
-        Ok(members) if text.len() == bytes.len() => meaning(members),
-        Err(error) if error.is_eof() && begins_an_object(text) => Content::Incomplete,
-        Ok(_) | Err(_) => Content::Foreign,
-    }
-}
-
-/// Without the NULs at its end: what a file that was not fsynced may have instead of its text after a power cut.
-pub(crate) fn trim_nuls(bytes: &[u8]) -> &[u8] {
-    let end = bytes.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
-    &bytes[..end]
-}
-
-fn begins_an_object(text: &[u8]) -> bool {
-    text.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{')
-}
-
-fn meaning(mut members: Map<String, Value>) -> Content {
-    let Some(pid) = members.get("pid").and_then(process_id) else { return Content::Foreign };
-    if let Some(details) = members.get_mut("baton").and_then(details) {
-        return Content::Baton(record(members, pid, Some(details)));
-    }
-    // All three must be there and of the right type: many a program's state file has a `pid`.
-    let is_ancestors = ["startedAt", "command"]
-        .iter()
-        .all(|name| members.get(*name).is_some_and(|value| value.is_string() || value.is_null()));
-    if is_ancestors { Content::Ancestor(record(members, pid, None)) } else { Content::Foreign }
-}
-
-fn record(mut members: Map<String, Value>, pid: u32, baton: Option<Details>) -> Record {
-    let mut text = |name| text(&mut members, name);
-    Record {
-        pid,
-        started_at: text("startedAt"),
-        command: text("command"),
-        baton,
-        ancestor: AncestorIdentity {
-            host: text("hostIdentity"),
-            pid_namespace: text("pidNamespaceIdentity"),
-            process_start: text("processStartIdentity").or_else(|| text("processGeneration")),
-        },
-    }
-}
-
-/// A pid that a process can have: positive, and small enough for the kernel's type. JavaScript may have written it
-/// as `12.0`.
-fn process_id(value: &Value) -> Option<u32> {
-    let number = value.as_u64().or_else(|| whole(value.as_f64()?))?;
-    u32::try_from(number).ok().filter(|&pid| pid > 0 && i32::try_from(pid).is_ok())
-}
-
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "checked to be whole and in range"
-)]
-fn whole(number: f64) -> Option<u64> {
-    (number.fract() == 0.0 && (0.0..=f64::from(u32::MAX)).contains(&number)).then_some(number as u64)
-}
-
-/// Takes a text out of an object; anything else that has the name is none.
-fn text(members: &mut Map<String, Value>, name: &str) -> Option<String> {
-    match members.remove(name)? {
-        Value::String(text) => Some(text),
-        _ => None,
-    }
-}
-
-/// Reads the `baton` object. Only its version has to be there: a newer version is free in all else.
-fn details(value: &mut Value) -> Option<Details> {
-    let members = value.as_object_mut()?;
-    let number = |members: &Map<_, _>, name| members.get(name).and_then(Value::as_u64);
-    let is_set = |members: &Map<_, _>, name| members.get(name) == Some(&Value::Bool(true));
-    Some(Details {
-        version: number(members, "version")?,
-        token: number(members, "token"),
-        boot_id: text(members, "bootId"),
-        host: text(members, "host"),
-        user: text(members, "user"),
-        process_start: number(members, "processStart"),
-        pid_namespace: text(members, "pidNamespace"),
-        purpose: text(members, "purpose"),
-        exec: is_set(members, "exec"),
-        released: is_set(members, "released"),
-        stands_for_unknown: is_set(members, "standsForUnknown"),
-        shared: is_set(members, "shared"),
-        first: members.get("first").and_then(process_id),
-        unrepaired: members.remove("unrepaired").and_then(unrepaired).map(Box::new),
-    })
-}
-
-/// The record of a dead holder in another one. It carries none itself, so that records don't grow from one to the next.
-fn unrepaired(value: Value) -> Option<Record> {
-    let Value::Object(mut members) = value else { return None };
-    if let Some(Value::Object(baton)) = members.get_mut("baton") {
-        baton.remove("unrepaired");
-    }
-    match meaning(members) {
-        Content::Baton(record) | Content::Ancestor(record) => Some(record),
-        Content::Incomplete | Content::Foreign => None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -522,56 +405,6 @@ mod tests {
     }
 
     #[test]
-    fn what_a_power_cut_leaves_is_incomplete() {
-        for bytes in [&b""[..], b"\0\0\0", b"\n", b"{", b"{\"pid\": 12\0\0\0\0"] {
-            assert_eq!(classify(bytes), Content::Incomplete, "{bytes:?}");
-        }
-    }
-
-    #[test]
-    fn what_no_lock_client_wrote_is_foreign() {
-        for text in [
-            "#!/bin/sh\n",
-            "[]",
-            "[",
-            "12",
-            "{\"name\": \"x\", \"version\": \"1.0.0\"}",
-            "{\"pid\": 5}",
-            "{\"pid\": 5, \"startedAt\": null}",
-            "{\"pid\": 0, \"startedAt\": null, \"command\": null}",
-            "{\"pid\": -5, \"startedAt\": null, \"command\": null}",
-            "{\"pid\": 4294967295, \"startedAt\": null, \"command\": null}",
-            "{\"pid\": \"5\", \"startedAt\": null, \"command\": null}",
-            "{\"pid\": 5, \"startedAt\": 1, \"command\": null}",
-            "{\"pid\": 5, \"startedAt\": null, \"command\": null} trailing",
-            "{\"baton\": {\"version\": 1}}",
-            "{\"pid\": 5, \"baton\": {\"version\": \"1.0\"}}",
-            "{nonsense",
-        ] {
-            assert_eq!(classify(text.as_bytes()), Content::Foreign, "{text}");
-        }
-        assert_eq!(classify(b"{\"pid\": 5, \"startedAt\": null, \"command\": null}\0"), Content::Foreign);
-    }
-
-    #[test]
-    fn newer_version_with_other_types_is_still_batons() {
-        let text = r#"{"pid": 7, "baton": {"version": 9, "token": "abc", "host": {"id": 4}}}"#;
-        let Content::Baton(record) = classify(text.as_bytes()) else { panic!("not taken for Baton's") };
-        assert_eq!(record.baton.map(|baton| baton.version), Some(9));
-    }
-
-    #[test]
-    fn ancestors_record_is_read_with_its_later_members() {
-        let text = r#"{"pid": 7, "startedAt": null, "command": "x", "hostIdentity": "h", "extra": [1],
-            "processGeneration": "linux:b:5"}"#;
-        let Content::Ancestor(record) = classify(text.as_bytes()) else {
-            panic!("not taken for the ancestor's")
-        };
-        assert_eq!(record.ancestor.host.as_deref(), Some("h"));
-        assert_eq!(record.ancestor.process_start.as_deref(), Some("linux:b:5"));
-    }
-
-    #[test]
     fn long_text_is_cut_at_a_character_within_the_limit() {
         let cut = limited(&"ä".repeat(5000), MAX_COMMAND);
         assert!(cut.len() <= MAX_COMMAND && cut.ends_with('…'));
@@ -579,11 +412,6 @@ mod tests {
     }
 
     proptest! {
-        #[test]
-        fn classifying_never_panics(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
-            let _meaning = classify(&bytes);
-        }
-
         #[test]
         fn any_command_and_purpose_survive(command in ".{0,80}", purpose in ".{0,80}") {
             let mut record = ours();

@@ -42,7 +42,7 @@ pub fn run(args: &RunArgs, store: &dyn Store) -> u8 {
         Ok(report) => report,
         Err(failure) => return told(&failure),
     };
-    let mut story = Story::default();
+    let mut story = Story::of(&report);
     let code = perform(args, store, &mut story).unwrap_or_else(|failure| {
         let code = told(&failure);
         story.failure = Some(failure);

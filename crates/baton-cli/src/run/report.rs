@@ -94,7 +94,8 @@ impl Became {
 #[derive(Debug, Default)]
 pub(super) struct Story {
     pub(super) became: Became,
-    lock: Map<String, Value>,
+    /// Of the locks, if somebody asked for a report: most runs have none, and are over before this is made.
+    lock: Option<Map<String, Value>>,
     holder: Option<Value>,
     pub(super) waited: Duration,
     pub(super) recovery: Option<Ended>,
@@ -104,26 +105,33 @@ pub(super) struct Story {
 }
 
 impl Story {
+    /// One for that report.
+    pub(super) fn of(report: &Report) -> Self {
+        Self { lock: report.0.as_ref().map(|_| Map::new()), ..Self::default() }
+    }
+
     /// Notes which locks it is about.
     pub(super) fn about(&mut self, locks: &[Box<dyn StoredLock>]) {
+        let Some(told) = &mut self.lock else { return };
         let about = |lock: &dyn StoredLock| json!({ "lock": lock.path().to_string_lossy(), "naming": lock.naming().map(Naming::name) });
-        self.lock.extend(members(about(&*locks[0])));
+        told.extend(members(about(&*locks[0])));
         if locks.len() > 1 {
-            self.lock.insert("locks".into(), locks.iter().map(|lock| about(&**lock)).collect());
+            told.insert("locks".into(), locks.iter().map(|lock| about(&**lock)).collect());
         }
     }
 
     /// Notes how they were got.
     pub(super) fn held(&mut self, holds: &Holds) {
-        self.lock.extend(members(json::held(holds.first().got())));
+        let Some(told) = &mut self.lock else { return };
+        told.extend(members(json::held(holds.first().got())));
         if holds.held.len() > 1 {
-            self.lock.insert("locks".into(), holds.held.iter().map(|held| json::held(held.got())).collect());
+            told.insert("locks".into(), holds.held.iter().map(|held| json::held(held.got())).collect());
         }
     }
 
     /// Notes who was in the way.
     pub(super) fn holder(&mut self, seen: &Observation) {
-        self.holder = Some(json::observation(seen));
+        self.holder = self.lock.is_some().then(|| json::observation(seen));
     }
 
     fn json(&self, code: u8) -> Value {
@@ -139,7 +147,8 @@ impl Story {
         });
         let members = report.as_object_mut().into_iter();
         let rest = rest.as_object().cloned().unwrap_or_default();
-        members.for_each(|report| report.extend(self.lock.clone().into_iter().chain(rest.clone())));
+        let lock = self.lock.clone().unwrap_or_default();
+        members.for_each(|report| report.extend(lock.clone().into_iter().chain(rest.clone())));
         report
     }
 }

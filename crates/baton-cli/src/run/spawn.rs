@@ -4,11 +4,10 @@
 //! program, such as to inherit descriptors, and that costs more than all of the lock's system calls. `posix_spawn` can be told the
 //! same beforehand and shares the memory until the program is there.
 
-use std::collections::BTreeMap;
 use std::ffi::{CString, OsStr, OsString};
 use std::io;
 use std::os::fd::{AsRawFd as _, BorrowedFd};
-use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::ffi::OsStringExt as _;
 use std::process::Command;
 
 use nix::errno::Errno;
@@ -50,21 +49,22 @@ fn attributes() -> io::Result<PosixSpawnAttr> {
 
 /// This process's environment with the command's changes, as `NAME=value`.
 fn environment(command: &Command) -> io::Result<Vec<CString>> {
-    let mut variables: BTreeMap<OsString, OsString> = std::env::vars_os().collect();
-    for (name, value) in command.get_envs() {
-        match value {
-            Some(value) => variables.insert(name.to_owned(), value.to_owned()),
-            None => variables.remove(name),
-        };
-    }
-    let lines = variables.into_iter().map(|(mut line, value)| {
-        line.push("=");
-        line.push(value);
-        terminated(&line)
-    });
-    lines.collect()
+    let changes: Vec<_> = command.get_envs().collect();
+    let is_changed = |name: &OsStr| changes.iter().any(|(changed, _)| *changed == name);
+    let kept = std::env::vars_os().filter(|(name, _)| !is_changed(name));
+    let set = changes.iter().filter_map(|(name, value)| Some(((*name).to_owned(), (*value)?.to_owned())));
+    kept.chain(set).map(|(name, value)| line(name, &value)).collect()
 }
 
-fn terminated(text: &OsStr) -> io::Result<CString> {
-    CString::new(text.as_bytes()).map_err(|_| io::Error::new(io::ErrorKind::InvalidInput, "it holds a NUL"))
+/// `NAME=value`, for which the name grows only once: there are many of them.
+fn line(mut name: OsString, value: &OsStr) -> io::Result<CString> {
+    name.reserve_exact("=".len() + value.len() + "\0".len());
+    name.push("=");
+    name.push(value);
+    terminated(name)
+}
+
+fn terminated(text: impl Into<OsString>) -> io::Result<CString> {
+    CString::new(text.into().into_vec())
+        .map_err(|_| io::Error::new(io::ErrorKind::InvalidInput, "it holds a NUL"))
 }

@@ -4,6 +4,7 @@
 //! has a way out of. Unlocking, closing and sleeping fail for nobody who uses a descriptor of his own.
 
 use std::ffi::{OsStr, OsString};
+use std::io::IoSlice;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
@@ -238,6 +239,11 @@ pub(crate) fn write_at(file: &Handle, bytes: &[u8], offset: u64) -> Result<usize
         let length = if short { bytes.len().div_ceil(2) } else { bytes.len() };
         kernel.write_at(pid, file.0, &bytes[..length], offset)
     })
+}
+
+pub(crate) fn write_parts_at(file: &Handle, parts: &[IoSlice<'_>], offset: u64) -> Result<usize> {
+    let bytes = parts.iter().map(|part| &**part).collect::<Vec<_>>().concat();
+    write_at(file, &bytes, offset)
 }
 
 pub(crate) fn move_noreplace(from: &Handle, name: &OsStr, to: &Handle, new_name: &OsStr) -> Result<()> {

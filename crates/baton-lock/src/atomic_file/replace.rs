@@ -50,12 +50,12 @@ enum Named {
 }
 
 impl<N: PrivateNames> AtomicFile<N> {
-    /// Gives the file new content: `current` is what it is expected to be, `None` that there is none.
+    /// Gives the file new content, the parts one behind the other: `current` is what it is expected to be, `None` that there is none.
     ///
     /// On an error the file is as it was, and nothing else is left.
     pub(crate) fn replace(
         &self,
-        bytes: &[u8],
+        parts: &[&[u8]],
         current: Option<&Current>,
         insist: Insist,
     ) -> Result<Replacement, Error> {
@@ -68,7 +68,7 @@ impl<N: PrivateNames> AtomicFile<N> {
             }
             current => current,
         };
-        let replaced = self.replace_locked(bytes, current);
+        let replaced = self.replace_locked(parts, current);
         let is_replaced = matches!(replaced, Ok(Replacement::Done(_) | Replacement::NotDurable(..)));
         // One that was replaced has no name any more; the caller closes it.
         if let (Some(locked), false) = (locked, is_replaced) {
@@ -78,9 +78,9 @@ impl<N: PrivateNames> AtomicFile<N> {
         replaced
     }
 
-    fn replace_locked(&self, bytes: &[u8], current: Option<&Current>) -> Result<Replacement, Error> {
+    fn replace_locked(&self, parts: &[&[u8]], current: Option<&Current>) -> Result<Replacement, Error> {
         for _ in 0..NAMES_TRIED {
-            let (temporary, new) = self.write(bytes)?;
+            let (temporary, new) = self.write(parts)?;
             // Looked at last, so that the rename follows at once.
             match self.means(current).and_then(|expected| self.name_it(&temporary, current, expected)) {
                 Ok(Named::Yes) => return Ok(self.settle(new)),
@@ -128,15 +128,16 @@ impl<N: PrivateNames> AtomicFile<N> {
     }
 
     /// Writes the content under a private name, durably.
-    fn write(&self, bytes: &[u8]) -> Result<(OsString, Current), Error> {
+    fn write(&self, parts: &[&[u8]]) -> Result<(OsString, Current), Error> {
         // The kernel answers a write beyond the limit with a signal that kills unless somebody handles it.
-        if bytes.len() as u64 > self.size_limit {
+        let size: usize = parts.iter().map(|part| part.len()).sum();
+        if size as u64 > self.size_limit {
             return Err(self.failed("write", Errno::FBIG));
         }
         let temporary = self.private_name().map_err(|errno| self.failed("get a random number for", errno))?;
         let handle = sys::open_at(&self.directory, &temporary, Access::CreateNew)
             .map_err(|errno| self.failed("create a file beside", errno))?;
-        match fill(&handle, bytes) {
+        match fill(&handle, parts) {
             Ok(stat) => Ok((temporary, Current { handle, stat })),
             Err(errno) => {
                 self.discard(&temporary);
@@ -151,8 +152,8 @@ impl<N: PrivateNames> AtomicFile<N> {
     }
 }
 
-fn fill(handle: &Handle, bytes: &[u8]) -> sys::Result<Stat> {
-    sys::write_start(handle, bytes)?;
+fn fill(handle: &Handle, parts: &[&[u8]]) -> sys::Result<Stat> {
+    sys::write_parts(handle, parts)?;
     let stat = sys::stat(handle)?;
     if stat.mode != OWNER_ONLY {
         // The umask took something away that its owner needs.

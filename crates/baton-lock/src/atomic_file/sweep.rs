@@ -4,6 +4,7 @@
 //! writer that lost its lock: taken away from under it, it makes another, and then finds the file changed.
 
 use std::ffi::{OsStr, OsString};
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use super::file::AtomicFile;
@@ -23,9 +24,11 @@ pub(crate) struct OwnNames;
 
 impl PrivateNames for OwnNames {
     fn make(&self, name: &OsStr, random: u64) -> OsString {
-        let mut made = OsString::from(".");
+        let mut made = OsString::with_capacity(name.len() + 22);
+        made.push(".");
         made.push(name);
-        made.push(format!(".{random:016x}.tmp"));
+        // Cannot fail: it is in memory.
+        let _ = write!(made, ".{random:016x}.tmp");
         made
     }
 

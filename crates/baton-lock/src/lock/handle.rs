@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -197,10 +197,11 @@ impl Options {
             action: "find out the working directory for",
             source,
         })?;
-        let (Some(well_known), Some(parent)) = (absolute.file_name(), absolute.parent()) else {
+        let mut parts = absolute.components();
+        let Some(Component::Normal(well_known)) = parts.next_back() else {
             return Err(invalid("the path does not end in a name"));
         };
-        let (well_known, parent) = (well_known.to_owned(), parent.to_owned());
+        let (well_known, parent) = (well_known.to_owned(), parts.as_path().to_owned());
         let names = Names::new(self.naming, &well_known);
         let setup = Setup {
             path: parent.join(&well_known),

@@ -11,6 +11,7 @@
 //! | temporaries of the guard | `.P.guard.<16 hex digits>.tmp` | `.P.<16 hex digits>.tmp` |
 
 use std::ffi::{OsStr, OsString};
+use std::fmt::Write as _;
 
 /// Which of the two files has the well-known name.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -54,9 +55,12 @@ impl Names {
 
     /// The private name for a file that is to become the record or the guard, as which it is given.
     pub(crate) fn temporary(of: &OsStr, random: u64) -> OsString {
-        let mut name = OsString::from(".");
+        const AROUND: usize = "..0123456789abcdef.tmp".len();
+        let mut name = OsString::with_capacity(of.len() + AROUND);
+        name.push(".");
         name.push(of);
-        name.push(format!(".{random:016x}.tmp"));
+        // Fails only if the name's own `fmt::Write` does, which it does not.
+        let _ = write!(name, ".{random:016x}.tmp");
         name
     }
 
@@ -85,9 +89,10 @@ pub(crate) fn guard_of(well_known: &OsStr) -> OsString {
 }
 
 fn with_ending(name: &OsStr, ending: &str) -> OsString {
-    let mut name = name.to_owned();
-    name.push(ending);
-    name
+    let mut whole = OsString::with_capacity(name.len() + ending.len());
+    whole.push(name);
+    whole.push(ending);
+    whole
 }
 
 #[cfg(test)]

@@ -3,8 +3,6 @@
 //! Most texts, and nearly all lines of a log, hold nothing that any rule reacts to. A table of pairs of bytes says whether a
 //! hint could begin at a place at all; only there the hints are compared.
 
-use std::sync::LazyLock;
-
 use super::rules::{RULES, Rule};
 
 /// A set of rules, by their places in [`RULES`].
@@ -37,47 +35,77 @@ impl Suspects {
 
 struct Table {
     /// One bit for each pair of bytes, in lower case, with which a hint begins.
-    pairs: Box<[u64]>,
+    pairs: [u64; 1 << 10],
     /// The hints with the rules that they wake, sorted by their first byte.
-    hints: Vec<(&'static [u8], u32)>,
+    hints: [Hint; HINTS],
     /// Where those of each first byte begin in `hints`, and where the last ones end.
     begins: [u16; 257],
 }
 
+type Hint = (&'static [u8], u32);
+
+/// How many there are, one that wakes two rules counted twice.
+const HINTS: usize = {
+    let (mut count, mut rule) = (0, 0);
+    while rule < RULES.len() {
+        count += RULES[rule].hints.len();
+        rule += 1;
+    }
+    count
+};
+
+/// Made by the compiler: a program that looks at one short text would make it for that alone.
+static TABLE: Table = Table::over(&sorted());
+
+/// All hints, by their first byte.
+const fn sorted() -> [Hint; HINTS] {
+    let mut hints: [Hint; HINTS] = [(&[], 0); HINTS];
+    let (mut count, mut rule) = (0, 0);
+    while rule < RULES.len() {
+        let mut hint = 0;
+        while hint < RULES[rule].hints.len() {
+            hints[count] = (RULES[rule].hints[hint].as_bytes(), 1 << rule);
+            let mut place = count;
+            while place > 0 && hints[place].0[0] < hints[place - 1].0[0] {
+                hints.swap(place, place - 1);
+                place -= 1;
+            }
+            (count, hint) = (count + 1, hint + 1);
+        }
+        rule += 1;
+    }
+    hints
+}
+
 impl Table {
+    const fn over(hints: &[Hint; HINTS]) -> Self {
+        let mut table = Self { pairs: [0; 1 << 10], hints: *hints, begins: [0; 257] };
+        let mut hint = 0;
+        while hint < HINTS {
+            let text = table.hints[hint].0;
+            let pair = (text[0] as usize) << 8 | text[1] as usize;
+            table.pairs[pair >> 6] |= 1 << (pair & 63);
+            table.begins[text[0] as usize + 1] += 1;
+            hint += 1;
+        }
+        let mut first = 1;
+        while first < table.begins.len() {
+            table.begins[first] += table.begins[first - 1];
+            first += 1;
+        }
+        table
+    }
+
     /// The hints that begin with a byte.
-    fn of(&self, first: u8) -> &[(&'static [u8], u32)] {
+    fn of(&self, first: u8) -> &[Hint] {
         let at = |place: usize| usize::from(self.begins[place]);
         &self.hints[at(usize::from(first))..at(usize::from(first) + 1)]
     }
 }
 
-/// Made in three allocations: a program that looks at one short text makes it for that alone.
-static TABLE: LazyLock<Table> = LazyLock::new(|| {
-    let all = || {
-        RULES
-            .iter()
-            .enumerate()
-            .flat_map(|(at, rule)| rule.hints.iter().map(move |hint| (at, hint.as_bytes())))
-    };
-    let mut hints = Vec::with_capacity(all().count());
-    hints.extend(all().map(|(at, hint)| (hint, 1 << at)));
-    hints.sort_by_key(|(hint, _)| hint[0]);
-    let mut table = Table { pairs: vec![0; 1 << 10].into(), hints, begins: [0; 257] };
-    for (hint, _) in &table.hints {
-        let pair = usize::from(hint[0]) << 8 | usize::from(hint[1]);
-        table.pairs[pair >> 6] |= 1 << (pair & 63);
-        table.begins[usize::from(hint[0]) + 1] += 1;
-    }
-    for first in 1..table.begins.len() {
-        table.begins[first] += table.begins[first - 1];
-    }
-    table
-});
-
 /// The rules whose hints occur in a text, in any letter case.
 pub(super) fn suspects(text: &str) -> Suspects {
-    let table = &*TABLE;
+    let table = &TABLE;
     let bytes = text.as_bytes();
     let mut found = 0;
     let mut last = 0;

@@ -1,11 +1,12 @@
 //! The begin and the end of attempts, and of the session itself.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use super::event::{Begin, IllegalTransition, PlanChanges, PlannedStep};
 use super::facts::Facts;
 use super::machine::forget;
-use super::model::{Attempt, End, Purpose, Session, Status, Step, StepStatus, Unknown};
+use super::model::{Attempt, End, Origin, Purpose, Session, Status, Step, StepStatus, Unknown};
 use super::pieces::Piece;
 use crate::state_dir;
 
@@ -26,22 +27,25 @@ pub(super) fn fresh(
         not_under_way(previous, begin)?;
     }
     let number = previous.map_or(1, next_number);
-    let steps = begin.steps.iter().map(|step| Piece::new(Step::pending(step)));
-    Ok(Session {
-        token: previous.map_or(0, |previous| previous.token),
-        revision: previous.map_or(0, |previous| previous.revision),
+    let steps = begin.steps.iter().map(|step| Arc::new(Step::pending(step)));
+    let origin = Origin {
         id: session_id.to_owned(),
         name: begin.name.clone(),
         plan: begin.plan.clone(),
-        status: Status::InProgress,
         started_at: now.to_owned(),
+        unknown_of_baton: Unknown::new(),
+        unknown: Unknown::new(),
+    };
+    Ok(Session {
+        token: previous.map_or(0, |previous| previous.token),
+        revision: previous.map_or(0, |previous| previous.revision),
+        origin: Arc::new(origin),
+        status: Status::InProgress,
         updated_at: now.to_owned(),
-        attempts: vec![Piece::new(attempt(number, begin, now))],
+        attempts: std::iter::once(Arc::new(attempt(number, begin, now))).collect(),
         failure: None,
         facts: Piece::new(Facts::default()),
         steps: steps.collect(),
-        unknown_of_baton: Unknown::new(),
-        unknown: Unknown::new(),
     })
 }
 
@@ -49,8 +53,8 @@ pub(super) fn fresh(
 pub(super) fn begun(session: &Session, begin: &Begin, now: &str) -> Result<Session, IllegalTransition> {
     check(&begin.steps)?;
     same_name(session, begin)?;
-    if session.plan != begin.plan {
-        let (recorded, given) = (session.plan.clone(), begin.plan.clone());
+    if session.plan() != begin.plan {
+        let (recorded, given) = (session.plan().to_owned(), begin.plan.clone());
         return Err(IllegalTransition::OtherPlan { recorded, given });
     }
     if session.status == Status::Complete && begin.purpose == Purpose::Apply {
@@ -67,9 +71,9 @@ pub(super) fn begun(session: &Session, begin: &Begin, now: &str) -> Result<Sessi
     follow(&mut next, &begin.steps);
     next.status = Status::InProgress;
     next.failure = None;
-    next.attempts.push(Piece::new(attempt(next_number(session), begin, now)));
-    let forgotten = next.attempts.len().saturating_sub(REMEMBERED);
-    next.attempts.drain(..forgotten);
+    let new = Arc::new(attempt(next_number(session), begin, now));
+    let forgotten = (session.attempts.len() + 1).saturating_sub(REMEMBERED);
+    next.attempts = session.attempts.iter().cloned().chain([new]).skip(forgotten).collect();
     Ok(next)
 }
 
@@ -78,9 +82,7 @@ pub(super) fn ended(session: &Session, end: End, now: &str) -> Result<Session, I
     let open = session.open_attempt().ok_or(IllegalTransition::NoAttempt)?;
     let ended = Attempt { ended_at: Some(now.to_owned()), end: Some(end), ..open.clone() };
     let mut next = session.clone();
-    if let Some(last) = next.attempts.last_mut() {
-        *last = Piece::new(ended);
-    }
+    next.attempts.set(session.attempts.len() - 1, ended);
     Ok(next)
 }
 
@@ -107,29 +109,29 @@ fn next_number(session: &Session) -> u64 {
 
 /// Makes the steps those of the plan, in its order; what is known of them stays.
 fn follow(next: &mut Session, plan: &[PlannedStep]) {
-    let mut known: HashMap<String, Piece<Step>> =
-        next.steps.drain(..).map(|piece| (piece.get().id.clone(), piece)).collect();
+    let mut known: HashMap<String, Arc<Step>> =
+        next.steps.iter().map(|step| (step.id.clone(), Arc::clone(step))).collect();
     next.steps = plan.iter().map(|planned| followed(planned, known.remove(&planned.id))).collect();
-    let forgotten: Vec<String> = known.into_values().flat_map(|piece| piece.get().facts.clone()).collect();
+    let forgotten: Vec<String> = known.into_values().flat_map(|step| step.facts.clone()).collect();
     forget(next, &forgotten);
 }
 
-fn followed(planned: &PlannedStep, known: Option<Piece<Step>>) -> Piece<Step> {
+fn followed(planned: &PlannedStep, known: Option<Arc<Step>>) -> Arc<Step> {
     match known {
-        None => Piece::new(Step::pending(planned)),
-        Some(piece) if piece.get().digest == planned.digest => piece,
-        Some(piece) => {
+        None => Arc::new(Step::pending(planned)),
+        Some(step) if step.digest == planned.digest => step,
+        Some(step) => {
             let (digest, definition) = (planned.digest.clone(), planned.definition.clone());
-            Piece::new(Step { digest, definition, ..piece.get().clone() })
+            Arc::new(Step { digest, definition, ..Step::clone(&step) })
         }
     }
 }
 
 fn same_name(session: &Session, begin: &Begin) -> Result<(), IllegalTransition> {
-    if session.name == begin.name {
+    if session.name() == begin.name {
         return Ok(());
     }
-    Err(IllegalTransition::OtherName { recorded: session.name.clone(), given: begin.name.clone() })
+    Err(IllegalTransition::OtherName { recorded: session.name().to_owned(), given: begin.name.clone() })
 }
 
 /// An open attempt of another token crashed; one of the same is still going on.

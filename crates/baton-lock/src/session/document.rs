@@ -5,15 +5,18 @@
 //! it is reported with its place, and never taken for absent, since that would start the job from nothing on top of what
 //! it had done.
 
+use std::sync::Arc;
+
 use indexmap::{IndexMap, IndexSet};
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::attempts;
+use super::blocks::Blocks;
 use super::facts::Facts;
 use super::migrate::{self, MIGRATIONS, Migration};
-use super::model::{Attempt, Failure, Session, Status, Step, Unknown};
+use super::model::{Attempt, Failure, Origin, Session, Status, Step, Unknown};
 use super::pieces::{Piece, pretty};
 use crate::redact;
 
@@ -89,12 +92,12 @@ struct Read {
     status: Status,
     started_at: String,
     updated_at: String,
-    attempts: Vec<Piece<Attempt>>,
+    attempts: Vec<Attempt>,
     failure: Option<Failure>,
     facts: IndexMap<String, String>,
     #[serde(default)]
     withheld: IndexSet<String>,
-    steps: Vec<Piece<Step>>,
+    steps: Vec<Step>,
     #[serde(flatten)]
     unknown: Unknown,
 }
@@ -181,21 +184,24 @@ fn place(bytes: &[u8], line: usize, column: usize) -> Place {
 impl Read {
     fn into_session(self) -> Session {
         let withheld = self.withheld.into_iter().filter(|key| self.facts.contains_key(key)).collect();
-        Session {
-            token: self.baton.token,
-            revision: self.baton.revision,
+        let origin = Origin {
             id: self.session_id,
             name: self.name,
             plan: self.plan,
-            status: self.status,
             started_at: self.started_at,
-            updated_at: self.updated_at,
-            attempts: self.attempts,
-            failure: self.failure.map(redacted_failure),
-            facts: Piece::new(Facts { values: self.facts, withheld }),
-            steps: self.steps.into_iter().map(redacted_step).collect(),
             unknown_of_baton: self.baton.unknown,
             unknown: self.unknown,
+        };
+        Session {
+            token: self.baton.token,
+            revision: self.baton.revision,
+            origin: Arc::new(origin),
+            status: self.status,
+            updated_at: self.updated_at,
+            attempts: self.attempts.into_iter().map(Arc::new).collect(),
+            failure: self.failure.map(redacted_failure),
+            facts: Piece::new(Facts { values: self.facts, withheld }),
+            steps: self.steps.into_iter().map(redacted_step).map(Arc::new).collect(),
         }
     }
 }
@@ -205,56 +211,99 @@ fn redacted_failure(failure: Failure) -> Failure {
     Failure { message: redact::failure(&failure.message), ..failure }
 }
 
-fn redacted_step(piece: Piece<Step>) -> Piece<Step> {
-    match &piece.get().error {
-        Some(error) if redact::failure(error) != *error => {
-            Piece::new(Step { error: Some(redact::failure(error)), ..piece.get().clone() })
-        }
-        _ => piece,
-    }
+fn redacted_step(step: Step) -> Step {
+    Step { error: step.error.as_deref().map(redact::failure), ..step }
 }
 
-/// The bytes of a session. `size` is a guess at how many.
-pub(super) fn bytes(session: &Session, size: usize) -> Vec<u8> {
-    let mut page = Page(Vec::with_capacity(size));
-    page.0.push(b'{');
+/// The bytes of a session.
+pub(super) fn written(session: &Session) -> Written<'_> {
+    let origin = &session.origin;
+    let mut page = Page(Written { own: Vec::with_capacity(2 * SMALL), shared: Vec::new() });
+    page.own(b"{");
     page.baton(session);
-    page.text("sessionId", &session.id);
-    page.text("name", &session.name);
-    page.text("plan", &session.plan);
+    page.text("sessionId", &origin.id);
+    page.text("name", &origin.name);
+    page.text("plan", &origin.plan);
     page.text("status", session.status.as_str());
-    page.text("startedAt", &session.started_at);
+    page.text("startedAt", &origin.started_at);
     page.text("updatedAt", &session.updated_at);
-    page.list("attempts", session.attempts.iter().map(|attempt| attempt.text(2)));
+    page.list("attempts", &session.attempts);
     page.member("failure", &session.failure);
     page.name("facts");
-    page.0.extend_from_slice(session.facts.text(1));
+    page.share(session.facts.text(1));
     let withheld = &session.facts.get().withheld;
     if !withheld.is_empty() {
         page.member("withheld", withheld);
     }
-    page.list("steps", session.steps.iter().map(|step| step.text(2)));
-    for (name, value) in &session.unknown {
-        page.member(name, value);
+    page.list("steps", &session.steps);
+    for (name, value) in &origin.unknown {
+        page.unknown(name, value);
     }
-    page.0.extend_from_slice(b"\n}");
+    page.own(b"\n}");
     page.0
 }
 
-/// The outermost object being written, laid out as [`pretty`] does.
-struct Page(Vec<u8>);
+/// Texts below this are copied, which costs less than that they are apart.
+const SMALL: usize = 4096;
 
-impl Page {
+/// The bytes of a session, of which those that it shares with others are where they were made.
+pub(super) struct Written<'s> {
+    own: Vec<u8>,
+    /// With where in `own` each stands.
+    shared: Vec<(usize, &'s [u8])>,
+}
+
+impl Written<'_> {
+    pub(super) fn len(&self) -> usize {
+        self.own.len() + self.shared.iter().map(|(_, text)| text.len()).sum::<usize>()
+    }
+
+    /// The parts that make up the whole, one behind the other.
+    pub(super) fn parts(&self) -> Vec<&[u8]> {
+        let mut parts = Vec::with_capacity(2 * self.shared.len() + 1);
+        let mut done = 0;
+        for (at, text) in &self.shared {
+            parts.extend([&self.own[done..*at], text]);
+            done = *at;
+        }
+        parts.push(&self.own[done..]);
+        parts
+    }
+}
+
+/// The outermost object being written, laid out as [`pretty`] does.
+struct Page<'s>(Written<'s>);
+
+impl<'s> Page<'s> {
+    fn own(&mut self, text: &[u8]) {
+        self.0.own.extend_from_slice(text);
+    }
+
+    fn share(&mut self, text: &'s [u8]) {
+        if text.len() < SMALL {
+            self.own(text);
+        } else {
+            self.0.shared.push((self.0.own.len(), text));
+        }
+    }
+
+    /// A name in which nothing has to be escaped.
     fn name(&mut self, name: &str) {
-        let between: &[u8] = if self.0.len() == 1 { b"\n  " } else { b",\n  " };
-        self.0.extend_from_slice(between);
-        pretty(&mut self.0, &name, 0);
-        self.0.extend_from_slice(b": ");
+        self.own(if self.0.own.len() == 1 { b"\n  \"" } else { b",\n  \"" });
+        self.own(name.as_bytes());
+        self.own(b"\": ");
+    }
+
+    fn unknown(&mut self, name: &str, value: &Value) {
+        self.own(b",\n  ");
+        pretty(&mut self.0.own, &name, 1);
+        self.own(b": ");
+        pretty(&mut self.0.own, value, 1);
     }
 
     fn member(&mut self, name: &str, value: &impl Serialize) {
         self.name(name);
-        pretty(&mut self.0, value, 1);
+        pretty(&mut self.0.own, value, 1);
     }
 
     fn text(&mut self, name: &str, text: &str) {
@@ -263,19 +312,21 @@ impl Page {
 
     fn baton(&mut self, session: &Session) {
         let (token, revision) = (session.token, session.revision);
-        let baton = WrittenBaton { version: VERSION, token, revision, unknown: &session.unknown_of_baton };
+        let baton =
+            WrittenBaton { version: VERSION, token, revision, unknown: &session.origin.unknown_of_baton };
         self.member("baton", &baton);
     }
 
-    fn list<'a>(&mut self, name: &str, values: impl Iterator<Item = &'a [u8]>) {
+    fn list<T: Serialize>(&mut self, name: &str, list: &'s Blocks<T>) {
         self.name(name);
-        let mut between: &[u8] = b"[\n    ";
-        for value in values {
-            self.0.extend_from_slice(between);
-            self.0.extend_from_slice(value);
-            between = b",\n    ";
+        self.own(b"[");
+        let mut texts = list.texts();
+        if let Some(first) = texts.next() {
+            // It has a comma before it too.
+            self.share(&first[1..]);
+            texts.for_each(|text| self.share(text));
+            self.own(b"\n  ");
         }
-        let end: &[u8] = if between.starts_with(b"[") { b"[]" } else { b"\n  ]" };
-        self.0.extend_from_slice(end);
+        self.own(b"]");
     }
 }

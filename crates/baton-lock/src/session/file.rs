@@ -88,13 +88,13 @@ impl Shelf for Open {
         self.current = self.seen.take();
     }
 
-    fn replace(&mut self, held: &Held, bytes: &[u8]) -> Result<Replaced, Error> {
-        let path = self.file.path().to_owned();
-        let mut done = self.file.replace(bytes, self.current.as_ref(), Insist::Lock)?;
+    fn replace(&mut self, held: &Held, parts: &[&[u8]]) -> Result<Replaced, Error> {
+        let path = self.file.path();
+        let mut done = self.file.replace(parts, self.current.as_ref(), Insist::Lock)?;
         if matches!(done, Replacement::InUse) {
             // Whoever has it locked: another holder there can't be, if the lock is not lost.
-            not_lost(held, &path)?;
-            done = self.file.replace(bytes, self.current.as_ref(), Insist::No)?;
+            not_lost(held, path)?;
+            done = self.file.replace(parts, self.current.as_ref(), Insist::No)?;
         }
         match done {
             Replacement::Done(current) => {
@@ -103,11 +103,11 @@ impl Shelf for Open {
             }
             Replacement::NotDurable(current, errno) => {
                 self.current = Some(current);
-                Ok(Replaced::NotDurable(crate::Error::io("make durable", &path, errno).into()))
+                Ok(Replaced::NotDurable(crate::Error::io("make durable", path, errno).into()))
             }
-            Replacement::Changed if !self.file.is_directory_still_named() => Err(directory_moved(&path)),
+            Replacement::Changed if !self.file.is_directory_still_named() => Err(directory_moved(path)),
             Replacement::Changed => Ok(Replaced::Changed),
-            Replacement::InUse => Err(Error::ChangedMeanwhile { path }),
+            Replacement::InUse => Err(Error::ChangedMeanwhile { path: path.to_owned() }),
         }
     }
 

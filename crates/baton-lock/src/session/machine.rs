@@ -71,7 +71,7 @@ fn find<'s>(
     allowed: &[StepStatus],
 ) -> Result<(usize, &'s Step), IllegalTransition> {
     let at = session.position(id).ok_or_else(|| IllegalTransition::UnknownStep { step: id.to_owned() })?;
-    let step = session.steps[at].get();
+    let step = session.steps.get(at);
     if !allowed.contains(&step.status) {
         return Err(IllegalTransition::WrongStatus { step: id.to_owned(), status: step.status, what });
     }
@@ -80,7 +80,7 @@ fn find<'s>(
 
 fn with_step(session: &Session, at: usize, step: Step) -> Session {
     let mut next = session.clone();
-    next.steps[at] = Piece::new(step);
+    next.steps.set(at, step);
     next
 }
 
@@ -98,7 +98,7 @@ fn started(session: &Session, id: &str, now: &str) -> Result<Session, IllegalTra
         completed_at: None,
         attempts: step.attempts.saturating_add(1),
         error: None,
-        ..step.clone()
+        ..Step::clone(step)
     };
     let mut next = with_step(session, at, step);
     next.status = Status::InProgress;
@@ -123,7 +123,7 @@ fn completed(
         completed_at: Some(now.to_owned()),
         error: None,
         facts: Vec::new(),
-        ..step.clone()
+        ..Step::clone(step)
     };
     for (key, _) in published {
         if !step.facts.contains(key) {
@@ -146,11 +146,11 @@ fn publish(next: &mut Session, at: usize, published: &[(String, String)], contex
     }
     next.facts = Piece::new(all);
     let is_published = |key: &String| published.iter().any(|(published, _)| published == key);
-    for (other, piece) in next.steps.iter_mut().enumerate() {
-        if other != at && piece.get().facts.iter().any(is_published) {
-            let mut step = piece.get().clone();
+    for other in (0..next.steps.len()).filter(|other| *other != at) {
+        if next.steps.get(other).facts.iter().any(is_published) {
+            let mut step = Step::clone(next.steps.get(other));
             step.facts.retain(|key| !is_published(key));
-            *piece = Piece::new(step);
+            next.steps.set(other, step);
         }
     }
 }
@@ -166,8 +166,12 @@ fn failed(
     under_way(session)?;
     let (at, step) = find(session, id, "failed", &[StepStatus::InProgress])?;
     let message = context.secrets.failure(message);
-    let step =
-        Step { status: StepStatus::Failed, completed_at: None, error: Some(message.clone()), ..step.clone() };
+    let step = Step {
+        status: StepStatus::Failed,
+        completed_at: None,
+        error: Some(message.clone()),
+        ..Step::clone(step)
+    };
     let mut next = with_step(session, at, step);
     next.status = Status::Failed;
     next.failure = Some(Failure {
@@ -188,7 +192,7 @@ fn skipped(session: &Session, id: &str) -> Result<Session, IllegalTransition> {
         started_at: None,
         completed_at: None,
         error: None,
-        ..step.clone()
+        ..Step::clone(step)
     };
     Ok(with_step(session, at, step))
 }
@@ -198,7 +202,7 @@ fn reset(session: &Session, id: &str) -> Result<Session, IllegalTransition> {
         return Err(IllegalTransition::SessionComplete);
     }
     let at = session.position(id).ok_or_else(|| IllegalTransition::UnknownStep { step: id.to_owned() })?;
-    let step = session.steps[at].get();
+    let step = session.steps.get(at);
     let forgotten = step.facts.clone();
     let step = Step {
         status: StepStatus::Pending,
@@ -206,7 +210,7 @@ fn reset(session: &Session, id: &str) -> Result<Session, IllegalTransition> {
         completed_at: None,
         error: None,
         facts: Vec::new(),
-        ..step.clone()
+        ..Step::clone(step)
     };
     let mut next = with_step(session, at, step);
     forget(&mut next, &forgotten);

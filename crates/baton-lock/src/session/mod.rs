@@ -17,7 +17,7 @@
 //! | what may become of a published fact | `facts` |
 //! | what can happen | `event` |
 //! | what follows from it | `machine`, `attempts`, `changes` |
-//! | what the bytes mean | `document`, `migrate`, `pieces` |
+//! | what the bytes mean | `document`, `migrate`, `blocks`, `pieces` |
 //! | where it is kept and who may change it | `store`, `writer`, `swap` |
 //! | what keeps its bytes | `shelf`, `file` |
 //!
@@ -52,6 +52,7 @@
 //! ```
 
 mod attempts;
+mod blocks;
 mod changes;
 mod document;
 mod error;

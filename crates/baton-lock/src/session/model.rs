@@ -5,9 +5,12 @@
 //!
 //! Times are texts as [`crate::clock`] spells them: what a file says of a time is shown, never calculated with.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::blocks::Blocks;
 use super::event::PlannedStep;
 use super::facts::{Fact, Facts};
 use super::pieces::Piece;
@@ -249,16 +252,22 @@ mod interrupted {
 pub struct Session {
     pub(super) token: u64,
     pub(super) revision: u64,
+    pub(super) origin: Arc<Origin>,
+    pub(super) status: Status,
+    pub(super) updated_at: String,
+    pub(super) attempts: Blocks<Attempt>,
+    pub(super) failure: Option<Failure>,
+    pub(super) facts: Piece<Facts>,
+    pub(super) steps: Blocks<Step>,
+}
+
+/// What stays as it is until the next fresh start.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Origin {
     pub(super) id: String,
     pub(super) name: String,
     pub(super) plan: String,
-    pub(super) status: Status,
     pub(super) started_at: String,
-    pub(super) updated_at: String,
-    pub(super) attempts: Vec<Piece<Attempt>>,
-    pub(super) failure: Option<Failure>,
-    pub(super) facts: Piece<Facts>,
-    pub(super) steps: Vec<Piece<Step>>,
     /// Of the `baton` object.
     pub(super) unknown_of_baton: Unknown,
     pub(super) unknown: Unknown,
@@ -267,7 +276,7 @@ pub struct Session {
 impl Session {
     /// `<milliseconds since 1970>-<random>`: another for each fresh start.
     pub fn session_id(&self) -> &str {
-        &self.id
+        &self.origin.id
     }
 
     /// How often it was written; grows with each change, over fresh starts too.
@@ -282,12 +291,12 @@ impl Session {
 
     /// The name of the job, of its lock and of its plan.
     pub fn name(&self) -> &str {
-        &self.name
+        &self.origin.name
     }
 
     /// The plan's absolute path.
     pub fn plan(&self) -> &str {
-        &self.plan
+        &self.origin.plan
     }
 
     /// How it stands.
@@ -297,7 +306,7 @@ impl Session {
 
     /// When it was started afresh.
     pub fn started_at(&self) -> &str {
-        &self.started_at
+        &self.origin.started_at
     }
 
     /// When it was last changed.
@@ -312,7 +321,7 @@ impl Session {
 
     /// Its runs, in order; the oldest of more than 500 are forgotten.
     pub fn attempts(&self) -> impl DoubleEndedIterator<Item = &Attempt> + ExactSizeIterator {
-        self.attempts.iter().map(Piece::get)
+        self.attempts.iter().map(Arc::as_ref)
     }
 
     /// The attempt that has not said that it ended: it runs, or it crashed. Who holds the lock is in `attempt.token`.
@@ -328,7 +337,7 @@ impl Session {
 
     /// Its steps, in the plan's order.
     pub fn steps(&self) -> impl DoubleEndedIterator<Item = &Step> + ExactSizeIterator {
-        self.steps.iter().map(Piece::get)
+        self.steps.iter().map(Arc::as_ref)
     }
 
     /// One step.
@@ -357,6 +366,6 @@ impl Session {
     }
 
     pub(super) fn position(&self, id: &str) -> Option<usize> {
-        self.steps.iter().position(|step| step.get().id == id)
+        self.steps.iter().position(|step| step.id == id)
     }
 }

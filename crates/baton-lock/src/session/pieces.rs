@@ -1,7 +1,6 @@
-//! Parts of a session that are shared between its versions, each with its JSON text.
+//! A part of a session that is shared between its versions with its JSON text, and the layout of all JSON text here.
 //!
-//! A transition changes one step of perhaps a thousand. The others are shared with the session before, and so is the text
-//! that was made of each of them: copying and writing a session costs what moving its bytes costs.
+//! Most transitions leave all facts as they are. Of steps and attempts, of which there are many, see `blocks`.
 
 use std::fmt;
 use std::io::{self, Write};
@@ -77,8 +76,11 @@ impl Layout {
     }
 
     fn line(&self, out: &mut (impl Write + ?Sized)) -> io::Result<()> {
-        out.write_all(b"\n")?;
-        (0..self.depth).try_for_each(|_| out.write_all(b"  "))
+        const LINE: &[u8] = b"\n                                ";
+        let indented = 2 * self.depth;
+        // By one call as a rule; only what is not known here is nested deeper.
+        out.write_all(&LINE[..=indented.min(LINE.len() - 1)])?;
+        (LINE.len() - 1..indented).try_for_each(|_| out.write_all(b" "))
     }
 }
 

@@ -61,12 +61,13 @@ pub trait Shelf: Debug + Send + Sync {
     /// Makes what was read last, nothing included, the one that the next [`replace`](Self::replace) is to replace.
     fn accept(&mut self);
 
-    /// Writes in place of what was accepted or written last, if that is still what is there.
+    /// Writes in place of what was accepted or written last, if that is still what is there. The bytes are those of the parts, one behind
+    /// the other; how they are divided means nothing.
     ///
     /// # Errors
     ///
     /// If nothing could be written; [`Error::LockLost`] if `held` is known to be lost.
-    fn replace(&mut self, held: &Held, bytes: &[u8]) -> Result<Replaced, Error>;
+    fn replace(&mut self, held: &Held, parts: &[&[u8]]) -> Result<Replaced, Error>;
 
     /// The most bytes that can be kept there.
     fn limit(&self) -> usize;

@@ -47,8 +47,6 @@ pub struct Writer {
     store: Store,
     shelf: Box<dyn Shelf>,
     session: Option<Session>,
-    /// The size of the file in bytes, as a guess at the next one.
-    size: usize,
     /// The token of the holder whose changes these are.
     held: u64,
     /// The token that is written.
@@ -63,7 +61,6 @@ impl Writer {
             store: store.clone(),
             shelf,
             session: None,
-            size: 0,
             held: held.token(),
             token: held.token(),
             counter_lost: None,
@@ -104,7 +101,7 @@ impl Writer {
         let read = bytes.as_deref().map(|bytes| understood(bytes, self.store.path())).transpose()?;
         self.take_token(held, read.as_ref().map_or(0, Session::token))?;
         self.shelf.accept();
-        (self.session, self.size) = (read, bytes.map_or(0, |bytes| bytes.len()));
+        self.session = read;
         Ok(())
     }
 
@@ -183,14 +180,14 @@ impl Writer {
     fn write(&mut self, held: &Held, mut session: Session) -> Result<(), Error> {
         session.token = self.token;
         session.revision = self.session.as_ref().map_or(0, Session::revision).saturating_add(1);
-        // A step more, a message more: rarely does one change add this much.
-        let bytes = document::bytes(&session, self.size + 4096);
-        let limit = self.shelf.limit();
-        if bytes.len() > limit {
-            return Err(Error::TooLarge { path: self.store.path().to_owned(), size: bytes.len(), limit });
+        let written = document::written(&session);
+        let (size, limit) = (written.len(), self.shelf.limit());
+        if size > limit {
+            return Err(Error::TooLarge { path: self.store.path().to_owned(), size, limit });
         }
-        let replaced = match self.shelf.replace(held, &bytes)? {
-            Replaced::Changed => self.explain(held, &bytes)?,
+        let parts = written.parts();
+        let replaced = match self.shelf.replace(held, &parts)? {
+            Replaced::Changed => self.explain(held, &parts)?,
             done => done,
         };
         let durable = match replaced {
@@ -198,17 +195,17 @@ impl Writer {
             Replaced::NotDurable(error) => Err(error),
             Replaced::Changed => return Err(self.changed_meanwhile()),
         };
-        (self.session, self.size) = (Some(session), bytes.len());
+        self.session = Some(session);
         durable
     }
 
     /// What is there is not what was to be replaced.
-    fn explain(&mut self, held: &Held, bytes: &[u8]) -> Result<Replaced, Error> {
+    fn explain(&mut self, held: &Held, parts: &[&[u8]]) -> Result<Replaced, Error> {
         let Some(found) = self.shelf.read()? else {
             // Somebody deleted it. What it said is known here.
             not_lost(held, self.store.path())?;
             self.shelf.accept();
-            return self.shelf.replace(held, bytes);
+            return self.shelf.replace(held, parts);
         };
         let found = understood(&found, self.store.path())?;
         if found.token() > self.token && held.verify()? != Integrity::Intact {

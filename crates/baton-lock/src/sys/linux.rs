@@ -1,7 +1,7 @@
 //! Linux: rustix where it has the call, `fcntl` for open file description locks, which it lacks.
 
 use std::ffi::{OsStr, OsString};
-use std::io;
+use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -323,6 +323,10 @@ pub(super) fn read_at(file: &Handle, buffer: &mut [u8], offset: u64) -> Result<u
 
 pub(super) fn write_at(file: &Handle, bytes: &[u8], offset: u64) -> Result<usize> {
     rustix::io::pwrite(file, bytes, offset)
+}
+
+pub(super) fn write_parts_at(file: &Handle, parts: &[IoSlice<'_>], offset: u64) -> Result<usize> {
+    rustix::io::pwritev(file, parts, offset)
 }
 
 pub(super) fn move_noreplace(from: &Handle, name: &OsStr, to: &Handle, new_name: &OsStr) -> Result<()> {

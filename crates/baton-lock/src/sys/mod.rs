@@ -33,6 +33,7 @@ compile_error!(
 );
 
 use std::ffi::{OsStr, OsString};
+use std::io::IoSlice;
 use std::os::fd::BorrowedFd;
 use std::path::Path;
 use std::time::Duration;
@@ -149,13 +150,13 @@ pub(crate) fn read_start_until(
 /// Reads with `read`, which is given a buffer and how much there is before it, until the end, `limit` bytes, or until it is whole.
 ///
 /// What is read here is mostly a few hundred bytes long: the buffer begins small, since one that is made as long as the limit costs more
-/// than the reading.
+/// than the reading, and one that is longer than 1 KiB is no longer among those that the C library keeps at hand.
 fn read_up_to(
     limit: usize,
     is_whole: impl Fn(&[u8]) -> bool,
     mut read: impl FnMut(&mut [u8], usize) -> Result<usize>,
 ) -> Result<Vec<u8>> {
-    const FIRST: usize = 4096;
+    const FIRST: usize = 1024;
     let mut bytes = vec![0; limit.min(FIRST)];
     let mut filled = 0;
     while filled < limit {
@@ -182,6 +183,30 @@ pub(crate) fn write_start(file: &Handle, bytes: &[u8]) -> Result<()> {
             // A regular file that takes nothing and reports no error would keep this loop for ever.
             0 => return Err(Errno::IO),
             more => written += more,
+        }
+    }
+    Ok(())
+}
+
+/// The same of several parts, one behind the other.
+pub(crate) fn write_parts(file: &Handle, parts: &[&[u8]]) -> Result<()> {
+    /// The kernel takes no more at once (`IOV_MAX`).
+    const MOST: usize = 1024;
+    if let [bytes] = parts {
+        return write_start(file, bytes);
+    }
+    let mut all: Vec<IoSlice<'_>> = parts.iter().map(|part| IoSlice::new(part)).collect();
+    let (mut left, mut written) = (&mut all[..], 0);
+    // Those that are empty are over at once.
+    IoSlice::advance_slices(&mut left, 0);
+    while !left.is_empty() {
+        match retry(|| imp::write_parts_at(file, &left[..left.len().min(MOST)], written))? {
+            // As above.
+            0 => return Err(Errno::IO),
+            more => {
+                written += more as u64;
+                IoSlice::advance_slices(&mut left, more);
+            }
         }
     }
     Ok(())
@@ -329,6 +354,16 @@ mod tests {
                 assert_eq!(read, Ok(all[..limit.min(all.len())].to_vec()), "{piece} {limit}");
             }
         }
+    }
+
+    #[test]
+    fn more_parts_than_the_kernel_takes_at_once_are_written_one_behind_the_other() {
+        let file = tempfile::tempfile().expect("a file");
+        let numbers: Vec<String> = (0..3000_u32).map(|number| number.to_string()).collect();
+        let parts: Vec<&[u8]> = numbers.iter().flat_map(|number| [number.as_bytes(), b""]).collect();
+        let handle = Handle::from(file);
+        write_parts(&handle, &parts).expect("written");
+        assert_eq!(read_start(&handle, 100_000), Ok(parts.concat()));
     }
 
     #[test]

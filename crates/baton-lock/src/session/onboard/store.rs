@@ -260,8 +260,9 @@ impl Store {
         if json.len() > MAX_SIZE {
             return Err(Error::TooLarge { path: self.path.clone(), size: json.len(), limit: MAX_SIZE });
         }
-        let replaced = match file.replace(json.as_bytes(), current, Insist::Lock)? {
-            Replacement::InUse => file.replace(json.as_bytes(), current, Insist::No)?,
+        let parts = [json.as_bytes()];
+        let replaced = match file.replace(&parts, current, Insist::Lock)? {
+            Replacement::InUse => file.replace(&parts, current, Insist::No)?,
             replaced => replaced,
         };
         match replaced {

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::super::document::{Fault, Place, bytes, parse, parse_by};
+use super::super::document::{Fault, Place, parse, parse_by};
 use super::super::migrate::Migration;
 use super::*;
 
@@ -15,7 +15,7 @@ fn text() -> String {
         Event::step_failed("b", "no", Cause::Interrupted),
         Event::AttemptEnded { end: End::Interrupted },
     ]);
-    String::from_utf8(bytes(&session, 0)).expect("text")
+    String::from_utf8(bytes(&session)).expect("text")
 }
 
 fn value() -> Value {
@@ -177,7 +177,7 @@ fn unknown_members_at_every_level_are_kept() {
         value.pointer_mut(place).expect("there")["later"] = json!({ "n": [1, 2.5, null], "s": "\u{1b}é" });
     }
     let session = parse(value.to_string().as_bytes()).expect("a session");
-    let again: Value = serde_json::from_slice(&bytes(&session, 0)).expect("JSON");
+    let again: Value = serde_json::from_slice(&bytes(&session)).expect("JSON");
     assert_eq!(again, value);
 }
 
@@ -209,7 +209,7 @@ fn older_version_is_migrated_step_by_step() {
     let session = parse_by(old.as_bytes(), &table).expect("migrated");
     let steps: Vec<_> = session.steps().map(|step| (step.id.as_str(), step.status)).collect();
     assert_eq!(steps, [("a", StepStatus::Complete), ("b", StepStatus::Pending)]);
-    let written: Value = serde_json::from_slice(&bytes(&session, 0)).expect("JSON");
+    let written: Value = serde_json::from_slice(&bytes(&session)).expect("JSON");
     assert_eq!(written["baton"]["version"], 1);
 
     let told = fault(&old);

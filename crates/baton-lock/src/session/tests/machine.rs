@@ -1,5 +1,7 @@
 //! What may follow what, and what it does.
 
+use std::sync::Arc;
+
 use super::super::model::Unknown;
 use super::*;
 
@@ -342,11 +344,11 @@ fn unusable_steps_and_facts_are_refused() {
 #[test]
 fn fresh_start_forgets_all_but_the_numbers() {
     let mut session = half_done();
-    session.unknown = Unknown::from_iter([("old".to_owned(), true.into())]);
+    Arc::make_mut(&mut session.origin).unknown = Unknown::from_iter([("old".to_owned(), true.into())]);
     let ended = Event::AttemptEnded { end: End::Failed };
     let again = after_from(Some(&session), &[ended, fresh(2, &["a", "b", "c"])]);
     assert!(again.steps().all(|step| step.status == StepStatus::Pending && step.attempts == 0));
-    assert_eq!((again.facts().count(), again.failure(), again.unknown.len()), (0, None, 0));
+    assert_eq!((again.facts().count(), again.failure(), again.origin.unknown.len()), (0, None, 0));
     let numbers: Vec<_> = again.attempts().map(|attempt| attempt.number).collect();
     assert_eq!(numbers, [2], "logs of the second attempt don't overwrite those of the first");
     assert_ne!(again.session_id(), session.session_id());

@@ -11,6 +11,10 @@ use std::time::{Duration, SystemTime};
 use super::*;
 use crate::redact::Secrets;
 
+fn bytes(session: &Session) -> Vec<u8> {
+    super::document::written(session).parts().concat()
+}
+
 /// A moment, in seconds from a fixed one.
 fn at(seconds: u64) -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_secs(1_769_853_600 + seconds)

@@ -68,7 +68,7 @@ impl Shelf for Open {
         self.accepted = self.seen;
     }
 
-    fn replace(&mut self, held: &Held, bytes: &[u8]) -> Result<Replaced, Error> {
+    fn replace(&mut self, held: &Held, parts: &[&[u8]]) -> Result<Replaced, Error> {
         let mut memory = locked(&self.memory);
         if memory.holder != held.token() {
             return Err(Error::LockLost { path: SESSION.into(), reason: "the store says so".to_owned() });
@@ -77,7 +77,7 @@ impl Shelf for Open {
             return Ok(Replaced::Changed);
         }
         memory.revision += 1;
-        (memory.bytes, self.accepted) = (Some(bytes.to_owned()), memory.revision);
+        (memory.bytes, self.accepted) = (Some(parts.concat()), memory.revision);
         Ok(Replaced::Done)
     }
 
