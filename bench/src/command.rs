@@ -28,12 +28,14 @@ pub(crate) fn baton() -> Result<PathBuf> {
 pub(crate) fn start_up(place: &Place, rounds: usize) -> Result<Measurement> {
     let directory = place.directory()?;
     let baton = baton()?;
-    let (lock, file) = (directory.path().join("a.lock"), directory.path().join("file"));
+    let file = directory.path().join("file");
     fs::write(&file, "")?;
     let job = ["--", TRUE].map(OsStr::new);
+    // A lock for each: a job that has taken the command's place leaves its record, and whoever comes next recovers.
     let ours = |options: &[&str]| {
+        let lock = directory.path().join(format!("run{}.lock", options.concat()));
         let mut command = Command::new(&baton);
-        command.arg("run").args(options).arg(&lock).args(job);
+        command.arg("run").args(options).arg(lock).args(job);
         command
     };
     let mut flock = Command::new("flock");

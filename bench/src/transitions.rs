@@ -1,17 +1,20 @@
-//! What it costs to record one event of a session, against the same bytes written durably by hand, and how that grows with the
+//! What it costs to record one event of a session, against the same bytes written durably by hand, and how both grow with the
 //! number of steps.
 
 use std::fs::{self, File};
 use std::io::Write as _;
-use std::path::Path;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
 
 use baton_lock::session::{Actor, Begin, Event, PlannedStep, Store, Writer};
 use baton_lock::{Attempt, Held, Lock};
+use rustix::fs::{self as sys, CWD, FlockOperation, Mode, OFlags};
+use rustix::io;
 use tempfile::TempDir;
 
-use crate::peers::Result;
+use crate::peers::{Result, SAME_CALLS};
 use baton_bench::place::Place;
-use baton_bench::sample::{Budget, Measurement, Side, Timed, Unit, in_turn};
+use baton_bench::sample::{Budget, Floor, Measurement, Side, Timed, Unit, in_turn};
 
 /// With so many steps.
 const STEPS: [usize; 4] = [10, 100, 1000, 10_000];
@@ -22,26 +25,35 @@ pub(crate) fn measurements(place: &Place, rounds: usize, steps: &[usize]) -> Res
     for &steps in steps {
         let mut job = Job::of(place.path(), steps)?;
         let mut by_hand = ByHand::like(&job)?;
+        let mut same_calls = SameCalls::like(&job)?;
         let kib = job.bytes.len().div_ceil(1024);
         let mut sides: Vec<Timed<'_>> = vec![
             (OURS.to_owned(), Box::new(move || job.transition())),
             (BY_HAND.to_owned(), Box::new(move || by_hand.write())),
+            (SAME_CALLS.to_owned(), Box::new(move || same_calls.write())),
         ];
         measurements.push(measurement(
             place,
             format!("one transition of a session of {steps} steps ({kib} KiB), durable"),
             in_turn(rounds, &mut sides)?,
-            vec![budget(OURS, BY_HAND, 1.2)],
+            vec![budget(OURS, BY_HAND, 1.2, Floor::of(SAME_CALLS))],
         ));
         let mut other = Job::of(place.path(), steps)?;
-        all.push((format!("{steps} steps"), Box::new(move || other.transition())));
+        let mut by_hand = ByHand::like(&other)?;
+        all.push((with(steps), Box::new(move || other.transition())));
+        all.push((with_by_hand(steps), Box::new(move || by_hand.write())));
     }
-    let growth = in_turn(rounds, &mut all)?;
+    // The long ones first, since what follows one finds the processor's caches full of it.
+    all.reverse();
+    let mut growth = in_turn(rounds, &mut all)?;
+    growth.reverse();
+    // However it is written, so much the bytes alone take.
+    let floor = Floor::between(with_by_hand(1000), with_by_hand(10));
     measurements.push(measurement(
         place,
         "one transition, by the number of steps".to_owned(),
         growth,
-        vec![budget("1000 steps", "10 steps", 2.0)],
+        vec![budget(&with(1000), &with(10), 2.0, floor)],
     ));
     Ok(measurements)
 }
@@ -52,10 +64,19 @@ pub(crate) fn steps(is_short: bool) -> &'static [usize] {
 }
 
 const OURS: &str = "baton";
+const NAME: &str = "job.json";
 const BY_HAND: &str = "write + fsync + rename + fsync(dir) of the same bytes";
 
-fn budget(ours: &str, against: &str, limit: f64) -> Budget {
-    Budget { ours: ours.to_owned(), against: Some(against.to_owned()), part: 0.5, limit, floor: None }
+fn with(steps: usize) -> String {
+    format!("{steps} steps")
+}
+
+fn with_by_hand(steps: usize) -> String {
+    format!("{steps} steps, by hand")
+}
+
+fn budget(ours: &str, against: &str, limit: f64, floor: Floor) -> Budget {
+    Budget { ours: ours.to_owned(), against: Some(against.to_owned()), part: 0.5, limit, floor: Some(floor) }
 }
 
 fn measurement(place: &Place, what: String, sides: Vec<Side>, budgets: Vec<Budget>) -> Measurement {
@@ -120,6 +141,50 @@ impl ByHand {
         file.sync_all()?;
         fs::rename(&temporary, &target)?;
         self.directory.sync_all()?;
+        Ok(())
+    }
+}
+
+/// A transition's system calls, in their order, and nothing between them: the floor.
+struct SameCalls {
+    /// Removed with it.
+    _place: TempDir,
+    directory: OwnedFd,
+    path: PathBuf,
+    /// What was written last; it stays open.
+    current: OwnedFd,
+    bytes: Vec<u8>,
+    serial: u64,
+}
+
+impl SameCalls {
+    fn like(job: &Job) -> Result<Self> {
+        let parent = job.place.path().parent().ok_or("a temporary directory is in another one")?;
+        let place = TempDir::with_prefix_in("baton-bench-", parent)?;
+        fs::create_dir(place.path().join("sessions"))?;
+        let path = place.path().join("sessions").join(NAME);
+        let current = File::create_new(&path)?.into();
+        let directory = File::open(place.path().join("sessions"))?.into();
+        Ok(Self { _place: place, directory, path, current, bytes: job.bytes.clone(), serial: 0 })
+    }
+
+    fn write(&mut self) -> Result<()> {
+        self.serial += 1;
+        let temporary = format!(".{NAME}.{:016x}.tmp", self.serial);
+        let flags = OFlags::CREATE | OFlags::EXCL | OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        // Whoever replaces it excludes all others who do.
+        sys::flock(&self.current, FlockOperation::NonBlockingLockExclusive)?;
+        let new = sys::openat(&self.directory, &temporary, flags, Mode::RUSR | Mode::WUSR)?;
+        if io::pwrite(&new, &self.bytes, 0)? < self.bytes.len() {
+            return Err("a short write".into());
+        }
+        sys::fstat(&new)?;
+        sys::fsync(&new)?;
+        // Is it still what was written last, and where it was?
+        sys::statat(CWD, &self.path, sys::AtFlags::empty())?;
+        sys::renameat(&self.directory, &temporary, &self.directory, NAME)?;
+        sys::fsync(&self.directory)?;
+        self.current = new;
         Ok(())
     }
 }

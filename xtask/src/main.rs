@@ -10,6 +10,7 @@ mod dist;
 mod fuzz;
 mod node;
 mod options;
+mod order;
 mod peers;
 mod publish;
 mod release;

@@ -1,11 +1,13 @@
-//! Builds the command as it is given to users: optimised, and linked statically where this toolchain can, which halves what its start
-//! costs.
+//! Builds the command as it is given to users: optimised, linked statically where this toolchain can, which halves what its start
+//! costs, and what a short run comes through close together ([`order`]).
 
 use std::{
     env, io,
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
+
+use crate::order;
 
 /// Everything at fixed addresses and nothing to look up at the start.
 const STATIC: &str = "-C target-feature=+crt-static -C relocation-model=static";
@@ -17,10 +19,20 @@ const STATIC: &str = "-C target-feature=+crt-static -C relocation-model=static";
 /// cargo or rustc can't be started, or the build failed and has said why.
 pub(crate) fn build(built: &Path) -> io::Result<PathBuf> {
     let target = host()?;
-    let mut cargo = cargo("baton-cli");
-    // A target of its own, since build scripts and macros can't be linked that way.
-    cargo.args(["--target", &target]).env("RUSTFLAGS", STATIC);
-    finish(&mut cargo, built.join(target).join("release/baton"))
+    let build = |more: &[String]| {
+        let mut cargo = cargo("rustc", "baton-cli");
+        // A target of its own, since build scripts and macros can't be linked that way.
+        cargo.args(["--release", "--bin", "baton", "--target", &target]).env("RUSTFLAGS", STATIC);
+        finish(cargo.args(more), built.join(&target).join("release/baton"))
+    };
+    let program = build(&[])?;
+    let ordered = order::of(&program, &built.join("xtask"))
+        .and_then(|order| build(&["--".to_owned(), "-C".to_owned(), order::link_argument(&order)]));
+    // A linker that can't do that leaves the command as it was.
+    ordered.or_else(|error| {
+        eprintln!("xtask: the functions of the command stay where the linker laid them: {error}");
+        Ok(program)
+    })
 }
 
 /// Builds the command for a store on etcd, as it is given to users: optimised, and linked dynamically, since it has to resolve names of
@@ -30,12 +42,13 @@ pub(crate) fn build(built: &Path) -> io::Result<PathBuf> {
 ///
 /// As [`build`].
 pub(crate) fn build_for_etcd(built: &Path) -> io::Result<PathBuf> {
-    finish(&mut cargo("baton-etcd"), built.join("release/baton-etcd"))
+    finish(cargo("build", "baton-etcd").arg("--release"), built.join("release/baton-etcd"))
 }
 
-fn cargo(package: &str) -> Command {
+/// Cargo, doing something with a package.
+pub(crate) fn cargo(verb: &str, package: &str) -> Command {
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.args(["build", "--release", "--locked", "--package", package]);
+    cargo.args([verb, "--locked", "--package", package]);
     cargo
 }
 
