@@ -12,7 +12,9 @@ use rustix::fs::{
 };
 use rustix::io::{Errno, pread, pwrite, retry_on_intr};
 
-use super::calls::{Bytes, GUARD, Names, OPEN, OWNERS, READ, ask, create, last_before, lock, look, unlock};
+use super::calls::{
+    Bytes, GUARD, Names, OPEN, OWNERS, READ, ask, create, last_before, lock, look, temporary, unlock,
+};
 use super::queue::Ticket;
 use crate::peers::{RECORD, Result, Work};
 
@@ -108,10 +110,12 @@ fn wait(names: &Names, directory: &OwnedFd, guard: OwnedFd) -> io::Result<Held> 
     look(directory, &names.guard)?;
     pread(&guard, &mut [0; GUARD.len() + 1], 0)?;
     pwrite(&guard, &GUARD, 0)?;
+    look(&ticket.queue, &ticket.name())?;
+    lock(&ticket.file, Bytes::Holder)?;
     pwrite(&ticket.file, &RECORD, 0)?;
     publish(names, directory, (&ticket.queue, &ticket.name()))?;
-    ticket.leave(names, directory)?;
     check(names, directory)?;
+    ticket.leave(names, directory)?;
     Ok(Held { guard, record: ticket.file, _queue: Some(ticket.queue) })
 }
 
@@ -128,17 +132,19 @@ fn take_over(names: &Names, directory: &OwnedFd, (from, name): (&OwnedFd, &str))
     look(directory, &names.record)?;
     let departed = openat(directory, &names.record, OPEN | OFlags::RDWR, Mode::empty())?;
     fstat(&departed)?;
-    lock(&departed, Bytes::Second)?;
+    lock(&departed, Bytes::Judge)?;
     ask(&departed, Bytes::Holder)?;
     look(directory, &names.record)?;
     pread(&departed, &mut [0; READ], 0)?;
     // What crashed publishers have left.
     last_before(0, openat(directory, ".", OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?)?;
-    renameat_with(from, name, directory, &names.record, RenameFlags::EXCHANGE)?;
-    look(from, name)?;
+    let temporary = temporary(&names.record)?;
+    renameat_with(from, name, directory, &temporary, RenameFlags::NOREPLACE)?;
+    renameat_with(directory, &temporary, directory, &names.record, RenameFlags::EXCHANGE)?;
+    look(directory, &temporary)?;
     pread(&departed, &mut [0; READ], 0)?;
-    unlinkat(from, name, AtFlags::empty())?;
-    unlock(&departed, Bytes::Second)
+    unlinkat(directory, &temporary, AtFlags::empty())?;
+    unlock(&departed, Bytes::Judge)
 }
 
 /// Step 7.

@@ -61,11 +61,16 @@ pub(super) fn look(directory: &OwnedFd, name: &str) -> io::Result<bool> {
     }
 }
 
-/// A new file, by a name that nobody else has.
-pub(super) fn create(directory: &OwnedFd, name: &str) -> rustix::io::Result<(String, OwnedFd)> {
+/// A name that nobody else has.
+pub(super) fn temporary(name: &str) -> rustix::io::Result<String> {
     let mut random = [0; 8];
     getrandom(&mut random, GetRandomFlags::empty())?;
-    let name = format!(".{name}.{:016x}.tmp", u64::from_ne_bytes(random));
+    Ok(format!(".{name}.{:016x}.tmp", u64::from_ne_bytes(random)))
+}
+
+/// A new file, by such a name.
+pub(super) fn create(directory: &OwnedFd, name: &str) -> rustix::io::Result<(String, OwnedFd)> {
+    let name = temporary(name)?;
     let file = openat(directory, &name, OPEN | OFlags::RDWR | OFlags::CREATE | OFlags::EXCL, OWNERS)?;
     Ok((name, file))
 }
@@ -85,12 +90,14 @@ pub(super) fn last_before(number: u64, directory: impl AsFd) -> io::Result<u64> 
 /// Bytes of a record or a ticket, whose locks mean something.
 #[derive(Clone, Copy)]
 pub(super) enum Bytes {
-    /// That of who holds, or has the ticket.
+    /// Of who holds.
     Holder,
-    /// That of who judges the record, or waits by the ticket.
-    Second,
-    /// Both of them.
-    Both,
+    /// Of who judges the record.
+    Judge,
+    /// Of who waits.
+    Waiter,
+    /// That one, and the one of who lets others come first.
+    Ticket,
 }
 
 pub(super) fn lock(file: &OwnedFd, bytes: Bytes) -> io::Result<()> {
@@ -116,12 +123,13 @@ pub(super) fn ask(file: &OwnedFd, bytes: Bytes) -> io::Result<()> {
     Ok(())
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "the constants are below 3")]
+#[expect(clippy::cast_possible_truncation, reason = "the constants are small")]
 fn described(kind: libc::c_int, bytes: Bytes) -> libc::flock {
     let (l_start, l_len) = match bytes {
         Bytes::Holder => (0, 1),
-        Bytes::Second => (1, 1),
-        Bytes::Both => (0, 2),
+        Bytes::Judge => (1, 1),
+        Bytes::Waiter => (2, 1),
+        Bytes::Ticket => (2, 2),
     };
     let l_whence = libc::SEEK_SET as libc::c_short;
     libc::flock { l_type: kind as libc::c_short, l_whence, l_start, l_len, l_pid: 0 }

@@ -37,7 +37,7 @@ impl Ticket {
     }
 
     fn named(queue: OwnedFd, temporary: &str, file: OwnedFd) -> io::Result<Self> {
-        lock(&file, Bytes::Both)?;
+        lock(&file, Bytes::Waiter)?;
         pwrite(&file, &RECORD, 0)?;
         fchmod(&file, OWNERS)?;
         fstat(&file)?;
@@ -65,7 +65,7 @@ impl Ticket {
     /// W5: sleeps until the one with that number holds.
     pub(super) fn await_turn(&self, number: u64) -> io::Result<()> {
         match openat(&self.queue, name(number), OPEN | OFlags::RDONLY, Mode::empty()) {
-            Ok(ticket) => sleep(&ticket, Bytes::Second),
+            Ok(ticket) => sleep(&ticket, Bytes::Waiter),
             // It does by now.
             Err(Errno::NOENT) => Ok(()),
             Err(errno) => Err(errno.into()),
@@ -74,7 +74,7 @@ impl Ticket {
 
     /// W6, the ticket having become the record: nobody waits by it any more.
     pub(super) fn leave(&self, names: &Names, directory: &OwnedFd) -> io::Result<()> {
-        unlock(&self.file, Bytes::Second)?;
+        unlock(&self.file, Bytes::Ticket)?;
         match unlinkat(directory, &names.queue, AtFlags::REMOVEDIR) {
             Ok(()) | Err(Errno::NOTEMPTY | Errno::EXIST | Errno::NOENT) => Ok(()),
             Err(errno) => Err(errno.into()),
