@@ -201,7 +201,7 @@ fn hold(
         let (outcome, token) = succession(departed.as_deref(), last);
         token::store(token, guard.get(), directory, &setup.names, setup.naming)?;
         let record = new_record(setup, token);
-        match desk.publish(record.to_json().as_bytes(), departed.as_deref()) {
+        match desk.publish(record.to_json().as_bytes(), departed.as_deref(), turn.standing.ticket()) {
             Ok(Publication::Done(born)) => {
                 if departed.as_ref().is_some_and(|departed| departed.is_of_readers()) {
                     Queue::clear(directory, &setup.names.readers, &guard.get().stat);
@@ -256,7 +256,11 @@ pub(super) fn who_is_ahead(
     turn: Turn<'_>,
     token: u64,
 ) -> Option<Ahead> {
-    Queue::open(directory, &setup.names.queue, &guard.stat)?.ahead(turn.standing, turn.claim, token)
+    let queue = match turn.standing.ticket() {
+        Some(ticket) => ticket.queue(),
+        None => Arc::new(Queue::open(directory, &setup.names.queue, &guard.stat)?),
+    };
+    queue.ahead(turn.standing, turn.claim, token)
 }
 
 /// Step 4; in flock naming what can't be judged is done without.
@@ -328,6 +332,7 @@ fn conclude(
             recordless,
             record,
             share: None,
+            place: None,
         };
         return Ok(Round::Held(Hold::new(parts, outcome, token)));
     }

@@ -218,7 +218,12 @@ pub(crate) fn write_parts(file: &Handle, parts: &[&[u8]]) -> Result<()> {
 
 /// `renameat2` with `RENAME_NOREPLACE`.
 pub(crate) fn rename_noreplace(dir: &Handle, from: &OsStr, to: &OsStr) -> Result<()> {
-    retry(|| imp::rename_noreplace(dir, from, to))
+    move_noreplace(dir, from, dir, to)
+}
+
+/// The same, from one directory to another one of the same filesystem.
+pub(crate) fn move_noreplace(from: &Handle, name: &OsStr, to: &Handle, new_name: &OsStr) -> Result<()> {
+    retry(|| imp::move_noreplace(from, name, to, new_name))
 }
 
 /// `renameat`: whatever has the new name loses it, in one step.
