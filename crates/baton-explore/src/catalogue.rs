@@ -2,7 +2,7 @@
 
 use rustix::io::Errno;
 
-use crate::scenario::{ANYHOW, Before, Deleted, Scenario};
+use crate::scenario::{ANYHOW, Before, Deleted, Scenario, Waits};
 use crate::story::End;
 
 const ENDS: &[End] = &[End::Release, End::Abandon, End::Undo];
@@ -12,6 +12,12 @@ const CLEAN: Scenario = Scenario { before: Before::CleanEnd, ..Scenario::PLAIN }
 /// Two come where a holder was killed.
 const DEAD: Scenario = Scenario { before: Before::DeadHolder, ..Scenario::PLAIN };
 
+/// One holds, and another one comes and waits in the queue.
+const WAITER: Scenario =
+    Scenario { before: Before::Held, waits: Waits::InQueue, ends: ENDS, ..Scenario::PLAIN };
+
+/// Who finds a deleted guard's record locked has to wait for that, which nobody can here.
+const BUT_THE_GUARD: &[Deleted] = &[Deleted::Record, Deleted::Ticket];
 const GUARD: &[Deleted] = &[Deleted::Guard];
 
 /// How far a scenario is explored.
@@ -65,9 +71,29 @@ pub const CASES: &[Case] = &[
         20_000,
     ),
     everything(
-        Scenario { name: "waiting", waits: true, crashes: 1, ..CLEAN },
+        Scenario { name: "waiting", waits: Waits::Outside, crashes: 1, ..CLEAN },
         "two wait for it in the kernel's queue; one may be killed",
         10_000,
+    ),
+    everything(
+        Scenario { name: "handed-on", crashes: 2, jobs: true, ..WAITER },
+        "one holds, another one waits in the queue; both may be killed, holds end in each way, jobs may inherit",
+        50_000,
+    ),
+    everything(
+        Scenario { name: "handed-on-flock-naming", crashes: 2, is_flock: true, ..WAITER },
+        "the same in flock naming, without jobs",
+        20_000,
+    ),
+    everything(
+        Scenario { name: "handed-on-failing", faults: 1, errors: ANYHOW, ..WAITER },
+        "the same, nobody is killed, and any one call fails, in any way, or does a part",
+        100_000,
+    ),
+    everything(
+        Scenario { name: "handed-on-deleted", deletions: 1, deletes: BUT_THE_GUARD, crashes: 1, ..WAITER },
+        "the same, one may be killed, and a user deletes the record or the ticket",
+        50_000,
     ),
     everything(
         Scenario {

@@ -61,7 +61,7 @@ pub fn agree(place: &Path, seed: u64) -> Result<(), String> {
 }
 
 /// How many kinds of calls there are.
-const WHICH: usize = 26;
+const WHICH: usize = 27;
 
 /// The same caller over one `sys/` and the other.
 macro_rules! caller {
@@ -122,6 +122,7 @@ macro_rules! caller {
                         }
                         8 => return say(sys::stat_at(&self.directory, name).map(of)),
                         9 => return say(sys::rename_noreplace(&self.directory, name, to)),
+                        26 => return self.move_out(call),
                         10 => return say(sys::rename_replacing(&self.directory, name, to)),
                         11 => return say(sys::rename_exchange(&self.directory, name, to)),
                         12 => return say(sys::unlink(&self.directory, name)),
@@ -148,8 +149,20 @@ macro_rules! caller {
                     }
                 }
 
+                /// Files only: no directory is moved.
+                fn move_out(&self, call: Call) -> String {
+                    let (name, to) = (OsStr::new(call.name), OsStr::new(call.to));
+                    let is_file =
+                        sys::stat_at(&self.directory, name).is_ok_and(|stat| stat.kind == FileKind::Regular);
+                    match &self.slots[call.slot] {
+                        Some(into) if is_file => say(sys::move_noreplace(&self.directory, name, into, to)),
+                        _ => String::new(),
+                    }
+                }
+
                 fn with(&self, file: &Handle, call: Call) -> String {
-                    let range = [Range::Holder, Range::Judge, Range::Both][call.other % 3];
+                    let range = [Range::Holder, Range::Judge, Range::Both, Range::Waiter, Range::Ticket]
+                        [call.other % 5];
                     match call.which {
                         17 => say(sys::stat(file).map(of)),
                         18 => {

@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, HashSet};
 use rustix::io::Errno;
 
 use crate::kernel::{Pid, Until};
-use crate::scenario::{Deleted, FIRST, Scenario};
+use crate::scenario::{Before, Deleted, FIRST, Scenario};
 use crate::sim::{self, Order, Point, Process, Step};
 use crate::story::{JOB, Seen};
 
@@ -387,8 +387,8 @@ impl<'a> Execution<'a> {
         if self.faults == 0 {
             return Vec::new();
         }
-        // Contenders are alike: where one call fails, it may as well be one of the first one's.
-        if self.scenario.faults == 1 && pid != FIRST {
+        // Contenders that come are alike: where one call fails, it may as well be one of the first one's.
+        if self.scenario.faults == 1 && pid != FIRST && self.scenario.before != Before::Held {
             return Vec::new();
         }
         let faults = point.faults.iter().filter(|errno| self.scenario.errors.contains(errno));

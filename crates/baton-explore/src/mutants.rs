@@ -55,6 +55,28 @@ pub const MUTANTS: &[Mutant] = &[
         breaks: "I2 born locked",
     },
     Mutant {
+        name: "ticket-named-before-locked",
+        about: "the same of a ticket that becomes a record",
+        changes: &[change(
+            "lock/ticket.rs",
+            "!sys::try_lock_range(&self.handle, Range::Holder)?",
+            "(!BROKEN && !sys::try_lock_range(&self.handle, Range::Holder)?)",
+        )],
+        caught_by: "handed-on",
+        breaks: "I2 born locked",
+    },
+    Mutant {
+        name: "ticket-named-unwritten",
+        about: "a ticket becomes a record with what it says of a waiter",
+        changes: &[change(
+            "lock/ticket.rs",
+            "let filled = sys::write_start(&self.handle, json)",
+            "let filled = if BROKEN { Ok(()) } else { sys::write_start(&self.handle, json) }",
+        )],
+        caught_by: "handed-on",
+        breaks: "I3 the story is told",
+    },
+    Mutant {
         name: "named-before-written",
         about: "the record gets its name, and then its content",
         changes: &[

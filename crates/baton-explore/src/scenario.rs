@@ -37,6 +37,8 @@ pub enum Before {
     DeadHolder,
     /// The same, and one who took over was killed with its record unfinished, which a child of it has open still.
     Unfinished,
+    /// The first contender holds.
+    Held,
 }
 
 /// What a user may delete.
@@ -46,6 +48,19 @@ pub enum Deleted {
     Guard,
     /// The record.
     Record,
+    /// The first ticket of the queue.
+    Ticket,
+}
+
+/// What somebody does who finds the lock busy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Waits {
+    /// It gives up.
+    Not,
+    /// It waits in the kernel's queue for the guard, without a ticket.
+    Outside,
+    /// The same with a ticket; only one can, since nobody can let another one come first here.
+    InQueue,
 }
 
 /// What is explored.
@@ -61,8 +76,8 @@ pub struct Scenario {
     pub contenders: u32,
     /// How often each of them asks.
     pub rounds: u8,
-    /// Whether each waits in the kernel's queue for the guard instead of giving up.
-    pub waits: bool,
+    /// What each does that finds it busy.
+    pub waits: Waits,
     /// How a hold may end.
     pub ends: &'static [End],
     /// Whether a holder may start a job, which inherits its locks.
@@ -91,7 +106,7 @@ impl Scenario {
         before: Before::Nothing,
         contenders: 2,
         rounds: 1,
-        waits: false,
+        waits: Waits::Not,
         ends: &[End::Release],
         jobs: false,
         crashes: 0,
@@ -112,6 +127,14 @@ impl Scenario {
         Path::new(DIRECTORY).join(NAME)
     }
 
+    fn ticket() -> PathBuf {
+        Path::new(DIRECTORY).join(Self::queue()).join("0000000000000001")
+    }
+
+    fn queue() -> String {
+        format!("{NAME}.queue")
+    }
+
     fn guard(&self) -> PathBuf {
         let name = if self.is_flock { NAME.to_owned() } else { format!("{NAME}.guard") };
         Path::new(DIRECTORY).join(name)
@@ -126,6 +149,7 @@ impl Scenario {
         let path = |deleted| match deleted {
             Deleted::Guard => self.guard(),
             Deleted::Record => self.record(),
+            Deleted::Ticket => Self::ticket(),
         };
         let exists = |path: &Path| sim::with(|world| world.kernel.resolve(path).is_some());
         self.deletes.iter().copied().filter(|deleted| exists(&path(*deleted))).collect()
@@ -135,6 +159,7 @@ impl Scenario {
         let path = match deleted {
             Deleted::Guard => self.guard(),
             Deleted::Record => self.record(),
+            Deleted::Ticket => Self::ticket(),
         };
         sim::with(|world| {
             world.tell(format!("      a user deletes {}", path.display()));
@@ -148,14 +173,19 @@ impl Scenario {
     pub(crate) fn begin(&self, mutant: Option<usize>, is_traced: bool) -> Vec<(Pid, Process)> {
         let mut kernel = Kernel::new(EXT4);
         kernel.prepare_directory(Path::new(DIRECTORY), 0o755);
-        // Who waits stands outside of the queue.
-        kernel.forbidden = Some(format!("{NAME}.queue").into());
+        if self.waits != Waits::InQueue {
+            kernel.forbidden = Some(Self::queue().into());
+        }
         sim::start(kernel, mutant, is_traced);
         sim::with(|world| world.story.is_flock = self.is_flock);
         self.prepare();
+        let mut held = (self.before == Before::Held).then(|| self.held_by_the_first());
         let contenders = (FIRST..=self.contenders).map(|pid| {
-            sim::with(|world| world.kernel.start(pid));
             let (scenario, options) = (self.clone(), self.options());
+            if let Some(held) = held.take() {
+                return (pid, Process::new(pid, move || scenario.go_on(pid, held)));
+            }
+            sim::with(|world| world.kernel.start(pid));
             (pid, Process::new(pid, move || scenario.contend(pid, &options)))
         });
         contenders.collect()
@@ -163,7 +193,7 @@ impl Scenario {
 
     fn prepare(&self) {
         match self.before {
-            Before::Nothing => {}
+            Before::Nothing | Before::Held => {}
             Before::CleanEnd => alone(BEFORE, || self.hold_once(BEFORE)),
             Before::DeadHolder | Before::Unfinished => alone(BEFORE, || {
                 if let Some(held) = self.ask(BEFORE, &self.options().open(Self::path()).expect("a path")) {
@@ -175,6 +205,12 @@ impl Scenario {
         if self.before == Before::Unfinished {
             Self::leave_unfinished();
         }
+    }
+
+    fn held_by_the_first(&self) -> Held {
+        let mut held = None;
+        undisturbed(FIRST, || held = self.ask(FIRST, &self.options().open(Self::path()).expect("a path")));
+        held.expect("nobody else is there")
     }
 
     fn leave_unfinished() {
@@ -203,6 +239,16 @@ impl Scenario {
             }
         }
         drop(lock);
+        Self::leave(pid);
+    }
+
+    /// The rest, for one who holds already.
+    fn go_on(&self, pid: Pid, held: Held) {
+        self.work(pid, held);
+        Self::leave(pid);
+    }
+
+    fn leave(pid: Pid) {
         sim::with(|world| {
             let descriptors = world.kernel.descriptors(pid);
             world.story.leaves(pid, descriptors);
@@ -215,7 +261,10 @@ impl Scenario {
             world.kernel.next_round(pid);
             world.story.asks(pid);
         });
-        let attempt = if self.waits { lock.lock().map(Attempt::Held) } else { lock.try_lock() };
+        let attempt = match self.waits {
+            Waits::Not => lock.try_lock(),
+            Waits::Outside | Waits::InQueue => lock.lock().map(Attempt::Held),
+        };
         match attempt {
             Ok(Attempt::Held(held)) => {
                 let told = match held.outcome() {
@@ -303,7 +352,7 @@ impl Scenario {
         let mut is_held = false;
         alone(AFTER, || {
             let lock = self.options().open(Self::path()).expect("a path");
-            let scenario = Self { waits: false, ..self.clone() };
+            let scenario = Self { waits: Waits::Not, ..self.clone() };
             if let Some(held) = scenario.ask(AFTER, &lock) {
                 is_held = true;
                 Self::end(AFTER, held, End::Release);
@@ -315,7 +364,11 @@ impl Scenario {
             }
             let is_swept = world.story.is_told_recovered || !self.is_disturbed();
             let there = world.kernel.names(Path::new(DIRECTORY));
-            if is_swept && there.iter().any(|name| name.as_encoded_bytes().ends_with(b".tmp")) {
+            if is_swept
+                && there
+                    .iter()
+                    .any(|name| name.as_encoded_bytes().ends_with(b".tmp") || **name == *Self::queue())
+            {
                 world.story.note(format!("something is left lying about: {there:?}"));
             }
         });
@@ -324,6 +377,12 @@ impl Scenario {
 
 /// Runs a process that nobody else is there with.
 pub(crate) fn alone(pid: Pid, run: impl FnOnce()) {
+    undisturbed(pid, run);
+    sim::with(|world| world.kernel.end(pid));
+}
+
+/// Starts a process, which nobody disturbs so far.
+fn undisturbed(pid: Pid, run: impl FnOnce()) {
     sim::with(|world| {
         world.kernel.start(pid);
         world.is_alone = true;
@@ -331,7 +390,6 @@ pub(crate) fn alone(pid: Pid, run: impl FnOnce()) {
     });
     run();
     sim::with(|world| {
-        world.kernel.end(pid);
         world.switch_to(None);
         world.is_alone = false;
     });

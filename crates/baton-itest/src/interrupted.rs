@@ -180,6 +180,12 @@ impl Call {
         self.name == "renameat2" && self.text.contains(&format!("\"{name}\", RENAME_"))
     }
 
+    /// Does it move a file out of the directory of this name, to one whose name begins like this?
+    pub fn moves(&self, from: &str, beginning: &str) -> bool {
+        let is_from = self.text.contains(&format!("/{from}>, \"0"));
+        self.name == "renameat2" && is_from && self.text.contains(&format!(">, \"{beginning}"))
+    }
+
     /// Does it remove a file whose name begins like this?
     pub fn removes(&self, beginning: &str) -> bool {
         self.name == "unlinkat" && self.text.contains(&format!(">, \"{beginning}"))

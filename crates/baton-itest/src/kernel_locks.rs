@@ -34,8 +34,18 @@ pub fn is_flocked(inode: u64) -> bool {
 /// When it does not come to that.
 #[track_caller]
 pub fn until_waiting(inode: u64, waiters: usize) {
+    until_waiting_or(inode, waiters, || false);
+}
+
+/// The same, or until it can't come to that any more.
+///
+/// # Panics
+///
+/// When it comes to neither.
+#[track_caller]
+pub fn until_waiting_or(inode: u64, waiters: usize, is_over: impl Fn() -> bool) {
     let limit = Instant::now() + LIMIT;
-    while count(inode, |line| line.contains(" -> FLOCK ")) != waiters {
+    while count(inode, |line| line.contains(" -> FLOCK ")) != waiters && !is_over() {
         assert!(Instant::now() < limit, "there are not {waiters} that wait for inode {inode}");
         thread::yield_now();
     }
@@ -55,9 +65,9 @@ pub fn until_bytes_are_waited_for(inode: u64) {
     }
 }
 
-/// Has somebody bytes 0 and 1 of the file with this inode number locked? The kernel lists one lock on both.
+/// Has somebody bytes 2 and 3 of the file with this inode number locked? The kernel lists one lock on both.
 pub fn are_both_bytes_locked(inode: u64) -> bool {
-    count(inode, |line| line.contains(" OFDLCK ") && line.contains(" WRITE ") && line.ends_with(" 0 1")) > 0
+    count(inode, |line| line.contains(" OFDLCK ") && line.contains(" WRITE ") && line.ends_with(" 2 3")) > 0
 }
 
 /// Counts lines such as `1: FLOCK  ADVISORY  WRITE 4127 08:01:131117 0 EOF`; those of who waits have an arrow.

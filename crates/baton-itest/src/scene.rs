@@ -3,6 +3,7 @@
 use crate::handwritten::{self, NO_PROCESS, put_record};
 use crate::puppet::{self, Puppet};
 use baton_lock::{Lock, Naming};
+use serde_json::Value;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -51,11 +52,11 @@ impl Scene {
         match self.left {
             Left::Nothing => None,
             Left::Released => {
-                Puppet::holding(self.client(), path).0.tell("release");
+                self.holding(path).0.tell("release");
                 None
             }
             Left::Dead => {
-                let (holder, _) = Puppet::holding(self.client(), path);
+                let (holder, _) = self.holding(path);
                 let pid = holder.pid();
                 holder.kill();
                 Some(pid)
@@ -65,6 +66,15 @@ impl Scene {
                 Some(NO_PROCESS)
             }
         }
+    }
+
+    /// A puppet that holds in this naming, with what it said when it got the lock.
+    ///
+    /// # Panics
+    ///
+    /// When it does not get it.
+    pub fn holding(self, path: &Path) -> (Puppet, Value) {
+        Puppet::holding(self.client(), path)
     }
 
     /// The command of a puppet that contends in this naming.

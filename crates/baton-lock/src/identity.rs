@@ -8,7 +8,7 @@
 //! namespaces, and the boot id can be overmounted: both are compared only where nothing better exists.
 
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use crate::{record, sys};
 
@@ -22,7 +22,7 @@ const SMALL_FILE: usize = 4096;
 const PASSWD_LIMIT: usize = 1 << 20;
 
 /// This process, as its record says it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) struct Myself {
     pub(crate) pid: u32,
     /// Clock ticks from the boot to the start of the process.
@@ -31,38 +31,27 @@ pub(crate) struct Myself {
     pub(crate) pid_namespace: Option<String>,
     pub(crate) host: String,
     pub(crate) user: String,
+    command: OnceLock<Option<String>>,
 }
 
-/// What is looked up once per process, and again in a forked child.
-struct PerProcess<T>(Mutex<Option<(u32, T)>>);
-
-impl<T: Clone> PerProcess<T> {
-    const fn new() -> Self {
-        Self(Mutex::new(None))
-    }
-
-    fn get(&self, look_up: impl FnOnce(u32) -> T) -> T {
-        let pid = sys::process_id();
-        let mut known = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        match &*known {
-            Some((owner, found)) if *owner == pid => found.clone(),
-            _ => known.insert((pid, look_up(pid))).1.clone(),
-        }
+impl Myself {
+    /// Its command line as it was when that was first asked, secrets redacted, as long as a record has it.
+    pub(crate) fn command(&self) -> Option<&str> {
+        let look_up =
+            || Some(record::limited(&command_line(i32::try_from(self.pid).ok()?)?, record::MAX_COMMAND));
+        self.command.get_or_init(look_up).as_deref()
     }
 }
 
-/// Says who this process is.
-pub(crate) fn myself() -> Myself {
-    static KNOWN: PerProcess<Myself> = PerProcess::new();
-    KNOWN.get(look_up)
-}
-
-/// The command line of this process as it was when that was first asked, secrets redacted, as long as a record has it.
-pub(crate) fn own_command() -> Option<String> {
-    static KNOWN: PerProcess<Option<String>> = PerProcess::new();
-    KNOWN.get(|pid| {
-        command_line(i32::try_from(pid).ok()?).map(|command| record::limited(&command, record::MAX_COMMAND))
-    })
+/// Says who this process is: looked up once, and again in a forked child.
+pub(crate) fn myself() -> Arc<Myself> {
+    static KNOWN: Mutex<Option<Arc<Myself>>> = Mutex::new(None);
+    let pid = sys::process_id();
+    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    match &*known {
+        Some(myself) if myself.pid == pid => Arc::clone(myself),
+        _ => Arc::clone(known.insert(Arc::new(look_up(pid)))),
+    }
 }
 
 fn look_up(pid: u32) -> Myself {
@@ -73,6 +62,7 @@ fn look_up(pid: u32) -> Myself {
         pid_namespace: pid_namespace(),
         host: sys::host_name(),
         user: user_name(sys::effective_user()),
+        command: OnceLock::new(),
     }
 }
 

@@ -244,7 +244,7 @@ impl Record {
 
     /// The record as JSON, in the shape in which it is on disk.
     pub fn to_json(&self) -> String {
-        let mut json = Vec::with_capacity(self.texts() + REST);
+        let mut json = Vec::with_capacity(self.texts() + REST / 2);
         // Only maps with keys that are not strings and failing writers can make this fail; there are none here.
         let _ = serde_json::to_writer_pretty(&mut json, &self.written());
         String::from_utf8(json).unwrap_or_default()

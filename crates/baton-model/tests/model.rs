@@ -92,7 +92,7 @@ fn counterexample_of_the_queue_names_actors_steps_and_tickets() {
         "a second is over",
         "W5 give back the guard",
         "[1: W",
-        " byte 1",
+        " byte 3",
         "1.passed: W",
     ] {
         assert!(text.contains(part), "`{part}` is not in:\n{text}");

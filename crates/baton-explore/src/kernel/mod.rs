@@ -415,13 +415,20 @@ impl Kernel {
         Ok(bytes.len())
     }
 
-    pub(crate) fn rename_noreplace(&mut self, pid: Pid, dir: i32, from: &OsStr, to: &OsStr) -> Result<()> {
-        let directory = self.directory_of(pid, dir)?;
-        let file = self.entry(directory, from)?;
-        if self.entry(directory, to).is_ok() {
+    /// Both are a directory and a name in it.
+    pub(crate) fn move_noreplace(&mut self, pid: Pid, from: (i32, &OsStr), to: (i32, &OsStr)) -> Result<()> {
+        let (old, new) = (self.directory_of(pid, from.0)?, self.directory_of(pid, to.0)?);
+        let file = self.entry(old, from.1)?;
+        self.must_be_named(new)?;
+        if self.entry(new, to.1).is_ok() {
             return Err(Errno::EXIST);
         }
-        self.change_names(directory, &[(from, None), (to, Some(file))]);
+        if old == new {
+            self.change_names(old, &[(from.1, None), (to.1, Some(file))]);
+        } else {
+            self.change_names(new, &[(to.1, Some(file))]);
+            self.change_names(old, &[(from.1, None)]);
+        }
         Ok(())
     }
 

@@ -42,6 +42,9 @@ pub(crate) enum Range {
     Holder,
     Judge,
     Both,
+    Waiter,
+    SteppingBack,
+    Ticket,
 }
 
 impl Range {
@@ -50,6 +53,9 @@ impl Range {
             Self::Holder => Span { from: 0, to: 1 },
             Self::Judge => Span { from: 1, to: 2 },
             Self::Both => Span { from: 0, to: 2 },
+            Self::Waiter => Span { from: 2, to: 3 },
+            Self::SteppingBack => Span { from: 3, to: 4 },
+            Self::Ticket => Span { from: 2, to: 4 },
         }
     }
 }
@@ -240,11 +246,11 @@ pub(crate) fn write_parts_at(file: &Handle, parts: &[IoSlice<'_>], offset: u64) 
     write_at(file, &bytes, offset)
 }
 
-pub(crate) fn rename_noreplace(dir: &Handle, from: &OsStr, to: &OsStr) -> Result<()> {
+pub(crate) fn move_noreplace(from: &Handle, name: &OsStr, to: &Handle, new_name: &OsStr) -> Result<()> {
     sim::call(
-        format_args!("rename {} to {}, which must be free", from.display(), to.display()),
+        format_args!("rename {} to {}, which must be free", name.display(), new_name.display()),
         CREATE,
-        |kernel, pid| kernel.rename_noreplace(pid, dir.0, from, to),
+        |kernel, pid| kernel.move_noreplace(pid, (from.0, name), (to.0, new_name)),
     )
 }
 

@@ -116,6 +116,29 @@ fn stopped_waiters_are_passed_in_order_and_get_it_when_they_go_on() {
     }
 }
 
+/// By the first name of its ticket, or by the second one, if it was passed.
+#[test]
+fn ticket_becomes_the_record_of_its_waiter() {
+    for (client, scene) in BOTH {
+        let place = temporary();
+        let path = place.path().join("a.lock");
+        let (mut holder, _) = Puppet::holding(client, &path);
+        let [mut stopped, mut next] = ["lock", LATER].map(|order| Puppet::waiting(client, &path, order).0);
+        let tickets = ["0000000000000001", "0000000000000002"]
+            .map(|number| inode(&place.path().join("a.lock.queue").join(number)));
+        stopped.stop();
+        holder.tell("release");
+        must_get_it(&mut next, "it passes the stopped one");
+        assert_eq!(inode(&scene.record(&path)), tickets[1], "{client}");
+        stopped.resume();
+        next.tell("release");
+        must_get_it(&mut stopped, "it goes on");
+        assert_eq!(inode(&scene.record(&path)), tickets[0], "{client}: its ticket had its second name");
+        no_queue_is_left(&path);
+        stopped.tell("release");
+    }
+}
+
 #[test]
 fn waiters_that_give_up_leave_their_places() {
     let place = temporary();

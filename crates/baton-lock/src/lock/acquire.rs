@@ -201,7 +201,7 @@ fn hold(
         let (outcome, token) = succession(departed.as_deref(), last);
         token::store(token, guard.get(), directory, &setup.names, setup.naming)?;
         let record = new_record(setup, token);
-        match desk.publish(record.to_json().as_bytes(), departed.as_deref()) {
+        match desk.publish(record.to_json().as_bytes(), departed.as_deref(), turn.standing.ticket()) {
             Ok(Publication::Done(born)) => {
                 if departed.as_ref().is_some_and(|departed| departed.is_of_readers()) {
                     Queue::clear(directory, &setup.names.readers, &guard.get().stat);
@@ -256,7 +256,11 @@ pub(super) fn who_is_ahead(
     turn: Turn<'_>,
     token: u64,
 ) -> Option<Ahead> {
-    Queue::open(directory, &setup.names.queue, &guard.stat)?.ahead(turn.standing, turn.claim, token)
+    let queue = match turn.standing.ticket() {
+        Some(ticket) => ticket.queue(),
+        None => Arc::new(Queue::open(directory, &setup.names.queue, &guard.stat)?),
+    };
+    queue.ahead(turn.standing, turn.claim, token)
 }
 
 /// Step 4; in flock naming what can't be judged is done without.
@@ -328,6 +332,7 @@ fn conclude(
             recordless,
             record,
             share: None,
+            place: None,
         };
         return Ok(Round::Held(Hold::new(parts, outcome, token)));
     }
@@ -373,15 +378,15 @@ pub(crate) fn record_by(
     let mut record = Record {
         pid: myself.pid,
         started_at: Some(clock::format(clock::now())),
-        command: command.or_else(identity::own_command),
+        command: command.or_else(|| myself.command().map(str::to_owned)),
         baton: Some(Details {
             version: record::VERSION,
             token,
-            boot_id: myself.boot_id,
-            host: Some(myself.host),
-            user: Some(myself.user),
+            boot_id: myself.boot_id.clone(),
+            host: Some(myself.host.clone()),
+            user: Some(myself.user.clone()),
             process_start: myself.process_start,
-            pid_namespace: myself.pid_namespace,
+            pid_namespace: myself.pid_namespace.clone(),
             purpose,
             exec,
             released: false,

@@ -87,7 +87,7 @@ impl Doze {
     /// step back themselves have to wait for others first, one after the other.
     pub(crate) fn ahead(setup: &Setup, ahead: Ahead) -> Result<Self, Error> {
         let grace = ahead.sight.grace(ahead.stepping_back);
-        Self::locked(setup, ahead.nearest, Awaited::NoRange(Range::Holder), Some(grace))
+        Self::locked(setup, ahead.nearest, Awaited::NoRange(Range::Waiter), Some(grace))
     }
 
     /// Until the last one who comes before has got the lock, is gone or is passed, or nobody has the guard.
@@ -100,7 +100,7 @@ impl Doze {
         };
         let free = Self::wait_for(setup, approach.guard.handle, Awaited::NoFlock, None)?;
         let or = Some(Box::new(free));
-        let first = Self::wait_for(setup, ahead.nearest, Awaited::NoRange(Range::Holder), None)?;
+        let first = Self::wait_for(setup, ahead.nearest, Awaited::NoRange(Range::Waiter), None)?;
         Ok(Self::Lock(Locked { or, event: Some(passed), ..first }))
     }
 

@@ -27,6 +27,7 @@
 //! another guard, and then one of the two finds in step 7 that the guard's name means another file.
 
 use std::ffi::OsStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::directory::Directory;
@@ -82,7 +83,7 @@ impl Group {
             Ok(true) => directory.means(name, &handle, self.id),
             other => other,
         };
-        let born = Born { handle, id: self.id };
+        let born = Born { handle: Arc::new(handle), id: self.id };
         if !matches!(named, Ok(true)) {
             born.unlock();
         }

@@ -97,6 +97,8 @@ pub(crate) struct Parts {
     pub(crate) record: Record,
     /// What one who shares the lock has besides.
     pub(crate) share: Option<Share>,
+    /// The place in the queue that it had, and has left: closed last of all.
+    pub(crate) place: Option<Ticket>,
 }
 
 /// What one who shares the lock has besides.

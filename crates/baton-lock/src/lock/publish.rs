@@ -13,11 +13,13 @@
 //! Private names are random: with one for all, a publisher whose guard was deleted could name another's file.
 
 use std::ffi::{OsStr, OsString};
+use std::sync::Arc;
 
 use super::directory::Directory;
 use super::guard::unsupported;
 use super::judge::{self, Claim, Departed, Rules};
 use super::naming::{Names, Naming};
+use super::ticket::Ticket;
 use crate::error::Error;
 use crate::record::{self, Content, Record};
 use crate::sys::{self, Access, Errno, FileId, Flock, Handle, Range};
@@ -36,7 +38,8 @@ const WRITINGS: u32 = 10;
 /// A record under its private name or published, byte 0 locked.
 #[derive(Debug)]
 pub(crate) struct Born {
-    pub(crate) handle: Handle,
+    /// A ticket that became a record is known to both for a moment.
+    pub(crate) handle: Arc<Handle>,
     pub(crate) id: FileId,
 }
 
@@ -78,7 +81,7 @@ pub(crate) struct RecordMode {
 impl RecordMode {
     const GROUP_WRITES: u32 = 0o020;
 
-    fn of(self, stat: &sys::Stat) -> u32 {
+    pub(crate) fn of(self, stat: &sys::Stat) -> u32 {
         if self.writing_group == Some(stat.group) { self.bits | Self::GROUP_WRITES } else { self.bits }
     }
 }
@@ -94,8 +97,18 @@ pub(crate) struct Desk<'a> {
 }
 
 impl Desk<'_> {
-    /// Publishes a record where there is none, or over one that was judged departed.
-    pub(crate) fn publish(&self, json: &[u8], over: Option<&Departed>) -> Result<Publication, Error> {
+    /// Publishes a record where there is none, or over one that was judged departed. If possible that of who has waited is its ticket.
+    pub(crate) fn publish(
+        &self,
+        json: &[u8],
+        over: Option<&Departed>,
+        ticket: Option<&Ticket>,
+    ) -> Result<Publication, Error> {
+        if let Some(ticket) = ticket
+            && let Some(published) = self.publish_ticket(json, over, ticket)?
+        {
+            return Ok(published);
+        }
         let Some((temporary, born)) = self.write(json, self.rules.claim)? else {
             return Ok(Publication::JudgeAgain);
         };
@@ -104,6 +117,43 @@ impl Desk<'_> {
             Some(departed) => self.exchange(&temporary, |stat| departed.is(stat)),
         };
         self.conclude(&temporary, born, named)
+    }
+
+    /// Publishes a ticket. `None`: it can't be; it is no record then.
+    ///
+    /// It is looked at by its name before, and in step 7 again. Were another waiter's given the record's name in between, for which somebody has
+    /// to remove ours and the other one to be given the same number, that would be a record whose holder is gone: *recovered*, in doubt.
+    fn publish_ticket(
+        &self,
+        json: &[u8],
+        over: Option<&Departed>,
+        ticket: &Ticket,
+    ) -> Result<Option<Publication>, Error> {
+        let filled =
+            ticket.fill(json, self.access).map_err(|errno| self.failed("write the record", errno))?;
+        let Some(filled) = filled else { return Ok(None) };
+        let dir = &self.directory.handle;
+        let Some(departed) = over else {
+            return match ticket.move_to(&filled, dir, &self.names.record) {
+                Ok(()) => Ok(Some(Publication::Done(filled.born))),
+                Err(errno) => {
+                    filled.born.unlock();
+                    Ok((errno == Errno::EXIST).then_some(Publication::JudgeAgain))
+                }
+            };
+        };
+        let temporary = self.directory.temporary(&self.names.record)?;
+        if ticket.move_to(&filled, dir, &temporary).is_err() {
+            filled.born.unlock();
+            return Ok(None);
+        }
+        let exchanged = self.exchange(&temporary, |stat| departed.is(stat));
+        if let Ok(true) = exchanged {
+            return Ok(Some(Publication::Done(filled.born)));
+        }
+        ticket.move_back(dir, &temporary);
+        filled.born.unlock();
+        exchanged.map(|_| Some(Publication::JudgeAgain))
     }
 
     /// Publishes a record over our own one, or anew if that one is gone. `JudgeAgain`: the name is somebody else's.
@@ -160,7 +210,7 @@ impl Desk<'_> {
             Err(errno) => Err(errno),
         };
         match written {
-            Ok(stat) => Ok(Some((temporary, Born { id: stat.id, handle }))),
+            Ok(stat) => Ok(Some((temporary, Born { id: stat.id, handle: Arc::new(handle) }))),
             Err(errno) => {
                 // Left behind, it would be swept away by the next one who recovers.
                 let _ = sys::unlink(&self.directory.handle, &temporary);

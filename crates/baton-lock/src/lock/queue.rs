@@ -1,7 +1,7 @@
 //! The queue: who waits for a lock, in the order of their coming.
 //!
 //! Each waiter has a ticket: a file in the directory `P.queue`, named by a number that is larger than all that were there when it
-//! came, with the waiter's record in it, and born locked like a record (I2): so a ticket whose byte 0 is free is a dead waiter's,
+//! came, with the waiter's record in it, and born locked like a record (I2): so a ticket whose byte 2 is free is a dead waiter's,
 //! counts for nothing, and is cleared away by whoever finds it in his way. The directory goes with the last ticket.
 //!
 //! The queue only says whose turn it is. That at most one holds is the business of the two kernel locks alone (I1): a queue that is
@@ -33,7 +33,7 @@ const PASSED: &str = ".passed";
 /// longer than it does. Unlocked only with the ticket: W2 and W3 let W1 come first, who is stopped, and their time is over at the same second;
 /// just then W1 goes on, and holds. W2 sees that; did it unlock this byte, and did W1 end before W3 looks, then W3 would see nobody who
 /// steps back.
-pub(super) const STEPPING_BACK: Range = Range::Judge;
+pub(super) const STEPPING_BACK: Range = Range::SteppingBack;
 
 /// The digits of a ticket's name.
 const DIGITS: usize = 16;
@@ -72,10 +72,20 @@ pub(crate) enum Standing<'a> {
     Outside,
 }
 
+impl<'a> Standing<'a> {
+    /// Its ticket, if it has one.
+    pub(super) fn ticket(self) -> Option<&'a Ticket> {
+        match self {
+            Self::Waiter(ticket) => Some(ticket),
+            Self::Newcomer | Self::Outside => None,
+        }
+    }
+}
+
 /// Who comes before.
 #[derive(Debug)]
 pub(crate) struct Ahead {
-    queue: Queue,
+    queue: Arc<Queue>,
     /// The ticket of the last one of them, or of the last one who steps back too.
     pub(crate) nearest: Handle,
     /// What that was called.
@@ -160,7 +170,7 @@ impl Queue {
     /// who died when they came.
     ///
     /// Before one who wants to share the lock only those come who don't: readers may hold it beside each other, in whatever order they come.
-    pub(crate) fn ahead(self, standing: Standing, claim: Claim, token: u64) -> Option<Ahead> {
+    pub(crate) fn ahead(self: Arc<Self>, standing: Standing, claim: Claim, token: u64) -> Option<Ahead> {
         let names = sys::names_in(&self.handle, |_| true).unwrap_or_default();
         let is_before = |entry: &Entry| match standing {
             Standing::Newcomer => true,
@@ -184,7 +194,7 @@ impl Queue {
     }
 
     /// What somebody sees who has these living ones before.
-    fn behind(self, mut living: Vec<(Entry, Seen)>, token: u64) -> Ahead {
+    fn behind(self: Arc<Self>, mut living: Vec<(Entry, Seen)>, token: u64) -> Ahead {
         let steps_back =
             |(_, seen): &(Entry, Seen)| sys::is_range_locked(&seen.handle, STEPPING_BACK) == Ok(true);
         let stepping_back = living.iter().filter(|ticket| steps_back(ticket)).count();
@@ -207,7 +217,7 @@ impl Queue {
         let name = entry.name();
         let seen = self.open_ticket(&name)?;
         // An error is no proof of death; but a waiter that can't be told from a dead one is no reason to wait either.
-        if sys::is_range_locked(&seen.handle, Range::Holder) == Ok(true) {
+        if sys::is_range_locked(&seen.handle, Range::Waiter) == Ok(true) {
             return Some(seen);
         }
         self.clear_one(&name);
@@ -216,7 +226,7 @@ impl Queue {
 
     pub(super) fn is_living(&self, entry: Entry) -> bool {
         let seen = self.open_ticket(&entry.name());
-        seen.is_some_and(|seen| sys::is_range_locked(&seen.handle, Range::Holder) == Ok(true))
+        seen.is_some_and(|seen| sys::is_range_locked(&seen.handle, Range::Waiter) == Ok(true))
     }
 
     fn open_ticket(&self, name: &OsStr) -> Option<Seen> {
@@ -230,11 +240,11 @@ impl Queue {
     fn clear_one(&self, name: &OsStr) {
         // Another user's can't be; it counts for nothing all the same.
         let Ok(handle) = sys::open_at(&self.handle, name, Access::ReadWrite) else { return };
-        if sys::try_lock_range(&handle, Range::Holder) == Ok(true) {
+        if sys::try_lock_range(&handle, Range::Waiter) == Ok(true) {
             if self.means(name, &handle) {
                 let _ = sys::unlink(&self.handle, name);
             }
-            let _ = sys::unlock_range(&handle, Range::Holder);
+            let _ = sys::unlock_range(&handle, Range::Waiter);
         }
     }
 
@@ -269,7 +279,7 @@ impl Queue {
     pub(crate) fn waiting(&self) -> Vec<Record> {
         let living = |entry: &Entry| {
             let Seen { handle, .. } = self.open_ticket(&entry.name())?;
-            if sys::is_range_locked(&handle, Range::Holder) != Ok(true) {
+            if sys::is_range_locked(&handle, Range::Waiter) != Ok(true) {
                 return None;
             }
             named(&handle)
@@ -357,7 +367,7 @@ mod tests {
         let take = || Ticket::take(&directory, name, &guard, &record, false).expect("taken");
         let (_first, second) = (take(), take());
         let queue = Queue::open(&directory, name, &guard).expect("there");
-        let ahead = queue.ahead(Standing::Waiter(&second), Claim::Shared, 0).expect("the first");
+        let ahead = Arc::new(queue).ahead(Standing::Waiter(&second), Claim::Shared, 0).expect("the first");
         let watch = ahead.watch().expect("watched");
         let is_told = || sys::is_ready(&[watch.as_fd()], Some(Duration::ZERO)).expect("asked");
         assert!(!is_told());

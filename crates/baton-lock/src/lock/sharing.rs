@@ -245,7 +245,7 @@ impl Reader<'_> {
             Outcome::Recovered(None) => Some(own.standing_for_unknown()),
         };
         let group = own.of_group(unrepaired.as_ref());
-        match desk.publish(group.to_json().as_bytes(), departed) {
+        match desk.publish(group.to_json().as_bytes(), departed, None) {
             Ok(Publication::Done(born)) => {
                 // The list of those before, if they were killed.
                 Queue::clear(&self.directory, &setup.names.readers, &self.guard.get().stat);
@@ -287,6 +287,7 @@ impl Reader<'_> {
             recordless,
             record,
             share: Some(Share { group, listed }),
+            place: None,
         };
         Ok(Round::Held(Hold::new(parts, outcome, token)))
     }

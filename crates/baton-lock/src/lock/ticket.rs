@@ -3,18 +3,23 @@
 //! It is written and locked under a temporary name, and only then gets its number: so whoever finds a ticket with a number that is not locked
 //! has found a dead waiter's. It goes, by whichever of its two names means it, before it is unlocked: nobody finds an unlocked one that
 //! is in use.
+//!
+//! A writer's ticket becomes its record (step 6): whoever has waited has made its file before, and the lock is handed to it without one being
+//! made or removed. So it has the record's form from the beginning, and byte 2 and 3 of it are locked, where a record's 0 and 1 are.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use super::directory::Directory;
 use super::naming::Names;
+use super::publish::{Born, RecordMode};
 use super::queue::{Entry, Queue, STEPPING_BACK};
 use crate::diagnosis::Place;
 use crate::error::Error;
 use crate::record::Record;
-use crate::sys::{self, Access, Errno, FileId, Handle, Range, Stat};
+use crate::sys::{self, Access, Errno, Handle, Range, Stat};
 
 /// How often a ticket is tried for: each further time somebody else has taken the number, or the directory, or swept what was not
 /// locked yet.
@@ -26,12 +31,24 @@ pub(super) const TICKET: &str = "ticket";
 /// A place in the queue, for as long as this is kept.
 #[derive(Debug)]
 pub(crate) struct Ticket {
-    queue: Queue,
+    queue: Arc<Queue>,
     pub(crate) number: u64,
-    handle: Handle,
-    id: FileId,
+    handle: Arc<Handle>,
+    stat: Stat,
+    /// How long what was written to it is.
+    length: AtomicUsize,
+    /// It is the record now, or was, and nobody's place any more.
+    is_spent: AtomicBool,
+    has_left: bool,
     /// The process whose place it is.
     owner: u32,
+}
+
+/// A ticket that is a record but for its name.
+#[derive(Debug)]
+pub(super) struct Filled {
+    name: OsString,
+    pub(super) born: Born,
 }
 
 impl Ticket {
@@ -46,7 +63,7 @@ impl Ticket {
         let path = || directory.path_of(name);
         let failed = |errno| Error::io("take a place in the queue", &path(), errno);
         for _ in 0..TICKETS {
-            let queue = Queue::make(directory, name, guard)?;
+            let queue = Arc::new(Queue::make(directory, name, guard)?);
             let temporary = Names::temporary(OsStr::new(TICKET), sys::random().map_err(failed)?);
             let handle = match sys::open_at(&queue.handle, &temporary, Access::CreateNew) {
                 Ok(handle) => handle,
@@ -54,7 +71,7 @@ impl Ticket {
                 Err(Errno::NOENT) => continue,
                 Err(errno) => return Err(failed(errno)),
             };
-            if !sys::try_lock_range(&handle, Range::Holder).map_err(failed)? {
+            if !sys::try_lock_range(&handle, Range::Waiter).map_err(failed)? {
                 continue; // It was taken for left over.
             }
             if lets_others_come_first {
@@ -62,14 +79,18 @@ impl Ticket {
                 sys::try_lock_range(&handle, STEPPING_BACK).map_err(failed)?;
             }
             match queue.publish(&handle, &temporary, record) {
-                Ok(Some((number, id))) => {
-                    return Ok(Self { queue, number, handle, id, owner: sys::process_id() });
+                Ok(Some((number, stat))) => {
+                    let (handle, is_spent, owner) =
+                        (Arc::new(handle), AtomicBool::new(false), sys::process_id());
+                    let length = AtomicUsize::new(usize::try_from(stat.size).unwrap_or(usize::MAX));
+                    let has_left = false;
+                    return Ok(Self { queue, number, handle, stat, length, is_spent, has_left, owner });
                 }
                 Ok(None) => {}
                 Err(errno) => {
                     // Left behind, it is cleared away by the next one who acquires.
                     let _ = sys::unlink(&queue.handle, &temporary);
-                    let _ = sys::unlock_range(&handle, Range::Holder);
+                    let _ = sys::unlock_range(&handle, Range::Ticket);
                     return Err(failed(errno));
                 }
             }
@@ -82,6 +103,84 @@ impl Ticket {
         // Where neither can be said it costs the order only.
         let _ = sys::try_lock_range(&self.handle, STEPPING_BACK);
         let _ = sys::touch(&self.handle);
+    }
+
+    /// Leaves the queue. The last one removes the directory, which is open until this value is dropped: to close what was removed can
+    /// take as long as all the rest.
+    pub(crate) fn leave(&mut self) {
+        // A forked child has a copy; the place is its parent's.
+        if std::mem::replace(&mut self.has_left, true) || sys::process_id() != self.owner {
+            return;
+        }
+        if !self.is_spent()
+            && let Some(name) = self.name()
+        {
+            // Left behind, it is cleared away by the next one who finds it in his way.
+            let _ = sys::unlink(&self.queue.handle, &name);
+        }
+        // Fails only for a descriptor that is not open; it is.
+        let _ = sys::unlock_range(&self.handle, Range::Ticket);
+        self.queue.go_if_empty();
+    }
+
+    /// The queue that it is in.
+    pub(super) fn queue(&self) -> Arc<Queue> {
+        Arc::clone(&self.queue)
+    }
+
+    /// Has it been made a record? Then it is nobody's place any more.
+    pub(crate) fn is_spent(&self) -> bool {
+        self.is_spent.load(Ordering::Relaxed)
+    }
+
+    /// Makes a record of it that still has a ticket's name: byte 0 locked, and with that content. `None`: it can't be one.
+    ///
+    /// Who looks at the queue in this moment may find it half written: then it is nobody's that can be named.
+    pub(super) fn fill(&self, json: &[u8], access: RecordMode) -> sys::Result<Option<Filled>> {
+        // Before anything is written: by another name it may be anything by now.
+        let Some(name) = self.name() else { return Ok(None) };
+        // A longer content could be replaced by a shorter one only in more than one step.
+        let length = self.length.fetch_max(json.len(), Ordering::Relaxed);
+        if self.is_spent() || json.len() < length || !sys::try_lock_range(&self.handle, Range::Holder)? {
+            return Ok(None);
+        }
+        let mode = access.of(&self.stat);
+        let filled = sys::write_start(&self.handle, json).and_then(|()| {
+            if self.stat.mode == mode { Ok(()) } else { sys::change_mode(&self.handle, mode) }
+        });
+        let born = Born { handle: Arc::clone(&self.handle), id: self.stat.id };
+        match filled {
+            Ok(()) => Ok(Some(Filled { name, born })),
+            Err(errno) => {
+                born.unlock();
+                Err(errno)
+            }
+        }
+    }
+
+    /// Moves it out of the queue to a name that is free.
+    pub(super) fn move_to(&self, filled: &Filled, directory: &Handle, name: &OsStr) -> sys::Result<()> {
+        sys::move_noreplace(&self.queue.handle, &filled.name, directory, name)?;
+        self.is_spent.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Moves it back from where it was moved to, if that name means it still, and its own is free.
+    pub(super) fn move_back(&self, directory: &Handle, name: &OsStr) {
+        if !sys::stat_at(directory, name).is_ok_and(|stat| stat.id == self.stat.id) {
+            return;
+        }
+        let own = Entry { number: self.number, is_passed: false }.name();
+        let is_back = sys::move_noreplace(directory, name, &self.queue.handle, &own).is_ok();
+        self.is_spent.store(!is_back, Ordering::Relaxed);
+    }
+
+    /// Which of its two names means it.
+    fn name(&self) -> Option<OsString> {
+        let means = |name: &OsString| {
+            sys::stat_at(&self.queue.handle, name).is_ok_and(|stat| stat.id == self.stat.id)
+        };
+        [false, true].map(|is_passed| Entry { number: self.number, is_passed }.name()).into_iter().find(means)
     }
 
     /// This one's place among those who wait.
@@ -108,16 +207,16 @@ impl Queue {
         handle: &Handle,
         temporary: &OsStr,
         record: &Record,
-    ) -> sys::Result<Option<(u64, FileId)>> {
+    ) -> sys::Result<Option<(u64, Stat)>> {
         sys::write_start(handle, record.to_json().as_bytes())?;
         sys::change_mode(handle, 0o600 | (self.guard.mode & 0o044))?;
-        let id = sys::stat(handle)?.id;
+        let stat = sys::stat(handle)?;
         let mut number = self.entries().last().map_or(0, |last| last.number) + 1;
         // Ends because each further number was taken by somebody meanwhile.
         loop {
             let name = Entry { number, is_passed: false }.name();
             match sys::rename_noreplace(&self.handle, temporary, &name) {
-                Ok(()) => return Ok(Some((number, id))),
+                Ok(()) => return Ok(Some((number, stat))),
                 Err(Errno::EXIST) => number += 1,
                 Err(Errno::NOENT) => return Ok(None),
                 Err(errno) => return Err(errno),
@@ -128,20 +227,6 @@ impl Queue {
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        // A forked child has a copy; the place is its parent's.
-        if sys::process_id() != self.owner {
-            return;
-        }
-        for is_passed in [false, true] {
-            let name = Entry { number: self.number, is_passed }.name();
-            if sys::stat_at(&self.queue.handle, &name).is_ok_and(|stat| stat.id == self.id) {
-                // Left behind, it is cleared away by the next one who finds it in his way.
-                let _ = sys::unlink(&self.queue.handle, &name);
-                break;
-            }
-        }
-        // Fails only for a descriptor that is not open; it is.
-        let _ = sys::unlock_range(&self.handle, Range::Both);
-        self.queue.go_if_empty();
+        self.leave();
     }
 }

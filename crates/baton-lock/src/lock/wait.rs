@@ -137,6 +137,10 @@ impl Contender {
         let before = self.grace.take();
         let mut grace = over.or(before);
         for _ in 0..STARTS {
+            if matches!(&self.place, Standpoint::Ticket(ticket) if ticket.is_spent()) {
+                // It was the record, and was taken back with it.
+                self.place = Standpoint::None;
+            }
             let approach = match known.take() {
                 Some(approach) => Some(approach),
                 None => acquire::approach(&self.setup)?,
@@ -149,8 +153,15 @@ impl Contender {
             };
             let turn = Turn { claim: self.claim, standing, grace: grace.as_ref() };
             self.obstacle = Some(match approach.enter(&self.setup, turn)? {
-                Round::Held(held) => {
-                    self.place = Standpoint::None;
+                Round::Held(mut held) => {
+                    if let Standpoint::Ticket(mut ticket) =
+                        std::mem::replace(&mut self.place, Standpoint::None)
+                    {
+                        ticket.leave();
+                        if let Some(parts) = held.parts_mut() {
+                            parts.place = Some(ticket);
+                        }
+                    }
                     return Ok(Some(held));
                 }
                 Round::StartOver => continue,

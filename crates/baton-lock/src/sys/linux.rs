@@ -53,7 +53,7 @@ pub(crate) enum Flock {
     Unlock,
 }
 
-/// A range of bytes of the record.
+/// A range of bytes of a record, or of a ticket, which may become one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Range {
     /// Byte 0: who has it holds the lock.
@@ -62,6 +62,12 @@ pub(crate) enum Range {
     Judge,
     /// Both.
     Both,
+    /// Byte 2: who has it waits.
+    Waiter,
+    /// Byte 3: who has it lets others come first.
+    SteppingBack,
+    /// These two.
+    Ticket,
 }
 
 /// Which file a descriptor or a name means. Comparable only while one of the two compared files is open: a freed
@@ -226,6 +232,9 @@ fn described(kind: libc::c_int, range: Range) -> libc::flock {
         Range::Holder => (0, 1),
         Range::Judge => (1, 1),
         Range::Both => (0, 2),
+        Range::Waiter => (2, 1),
+        Range::SteppingBack => (3, 1),
+        Range::Ticket => (2, 2),
     };
     // SAFETY: `flock` is a plain C structure of integers, for which all bits zero is a valid value; for the calls
     // used here `l_pid` has to be 0.
@@ -320,8 +329,8 @@ pub(super) fn write_parts_at(file: &Handle, parts: &[IoSlice<'_>], offset: u64) 
     rustix::io::pwritev(file, parts, offset)
 }
 
-pub(super) fn rename_noreplace(dir: &Handle, from: &OsStr, to: &OsStr) -> Result<()> {
-    rustix::fs::renameat_with(dir, from, dir, to, RenameFlags::NOREPLACE)
+pub(super) fn move_noreplace(from: &Handle, name: &OsStr, to: &Handle, new_name: &OsStr) -> Result<()> {
+    rustix::fs::renameat_with(from, name, to, new_name, RenameFlags::NOREPLACE)
 }
 
 pub(super) fn rename_replacing(dir: &Handle, from: &OsStr, to: &OsStr) -> Result<()> {

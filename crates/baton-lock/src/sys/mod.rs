@@ -149,25 +149,29 @@ pub(crate) fn read_start_until(
 
 /// Reads with `read`, which is given a buffer and how much there is before it, until the end, `limit` bytes, or until it is whole.
 ///
-/// What is read here is mostly a few hundred bytes long: the buffer begins small, since one that is made as long as the limit costs more
-/// than the reading, and one that is longer than 1 KiB is no longer among those that the C library keeps at hand.
+/// What is read here is mostly a few hundred bytes long, for which room on the stack costs less than a buffer of its own.
 fn read_up_to(
     limit: usize,
     is_whole: impl Fn(&[u8]) -> bool,
     mut read: impl FnMut(&mut [u8], usize) -> Result<usize>,
 ) -> Result<Vec<u8>> {
     const FIRST: usize = 1024;
-    let mut bytes = vec![0; limit.min(FIRST)];
+    let mut first = [0; FIRST];
+    let mut bytes = Vec::new();
     let mut filled = 0;
     while filled < limit {
-        if filled == bytes.len() {
-            bytes.resize(limit.min(filled.saturating_mul(4)), 0);
-        }
-        match read(&mut bytes[filled..], filled)? {
-            0 => break,
-            more => filled += more,
-        }
-        if is_whole(&bytes[..filled]) {
+        let more = if filled == 0 {
+            let more = read(&mut first[..limit.min(FIRST)], 0)?;
+            bytes.extend_from_slice(&first[..more]);
+            more
+        } else {
+            if filled == bytes.len() {
+                bytes.resize(limit.min(filled.saturating_mul(4).max(FIRST)), 0);
+            }
+            read(&mut bytes[filled..], filled)?
+        };
+        filled += more;
+        if more == 0 || is_whole(&bytes[..filled]) {
             break;
         }
     }
@@ -214,7 +218,12 @@ pub(crate) fn write_parts(file: &Handle, parts: &[&[u8]]) -> Result<()> {
 
 /// `renameat2` with `RENAME_NOREPLACE`.
 pub(crate) fn rename_noreplace(dir: &Handle, from: &OsStr, to: &OsStr) -> Result<()> {
-    retry(|| imp::rename_noreplace(dir, from, to))
+    move_noreplace(dir, from, dir, to)
+}
+
+/// The same, from one directory to another one of the same filesystem.
+pub(crate) fn move_noreplace(from: &Handle, name: &OsStr, to: &Handle, new_name: &OsStr) -> Result<()> {
+    retry(|| imp::move_noreplace(from, name, to, new_name))
 }
 
 /// `renameat`: whatever has the new name loses it, in one step.

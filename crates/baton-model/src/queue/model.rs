@@ -154,7 +154,8 @@ fn vacuity(setting: &Setting) -> Vec<Property<Setting>> {
     if setting.stops > 0 {
         seen.push(Property::sometimes("one is passed, and comes after all", |_, state: &State| {
             let is_passed = |who: &Actor| who.ticket.is_some_and(|it| is_passed(*state.file(it)));
-            state.actors[WAITERS].iter().any(|who| who.holds && is_passed(who))
+            let has_come = |who: &Actor| who.holds || who.at == At::MoveTicket;
+            state.actors[WAITERS].iter().any(|who| has_come(who) && is_passed(who))
         }));
     }
     if setting.crashes > 0 {

@@ -40,11 +40,15 @@ pub enum At {
     Look,
     SweepRemove,
     GoOn,
+    /// The ticket gets the record's name.
+    MoveTicket,
+    /// The looks after that.
+    Conclude,
     StepBack,
     GiveBack,
     /// Asleep until somebody before is gone, or the time is over.
     AfterYou,
-    UnlockByte1,
+    UnlockByte3,
     ClearQueue,
     ReapLookout,
     RemoveTicket,
@@ -82,9 +86,9 @@ pub enum Named {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct File {
     pub name: Option<Named>,
-    /// Who has byte 0: its waiter, or whoever sweeps it.
+    /// Who has byte 2: its waiter, or whoever sweeps it.
     pub locked_by: Option<Who>,
-    /// Is byte 1 locked?
+    /// Is byte 3 locked?
     pub steps_back: bool,
 }
 

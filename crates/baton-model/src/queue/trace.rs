@@ -49,20 +49,22 @@ fn step(who: usize, actor: &Actor) -> &'static str {
         At::Try => "3 try the guard",
         At::MakeQueue => "W1 make the queue",
         At::CreateTicket => "W1 create a ticket",
-        At::LockTicket => "W1 lock its byte 0",
+        At::LockTicket => "W1 lock its byte 2",
         At::List => "W1 look for the largest number",
         At::NameTicket => "W1 give it the next number",
-        At::LockNamed => "W1 lock byte 0 of what has its name",
+        At::LockNamed => "W1 lock byte 2 of what has its name",
         At::Sleep if who == FOREIGN => "flock",
         At::Sleep => "W2 ask for the guard, and sleep",
         At::Asleep => "W2 wakes up",
         At::Look => "W5 look at the queue",
         At::SweepRemove => "W5 remove a dead one's ticket",
+        At::MoveTicket => "6 give the ticket the record's name",
+        At::Conclude => "7 look again: held",
         At::GoOn => "W5 go on, those before being passed",
-        At::StepBack => "W5 lock byte 1 of the own ticket",
+        At::StepBack => "W5 lock byte 3 of the own ticket",
         At::GiveBack => "W5 give back the guard",
         At::AfterYou => "W5 wakes up",
-        At::UnlockByte1 => "W5 unlock byte 1",
+        At::UnlockByte3 => "W5 unlock byte 3",
         At::ClearQueue => "W5 remove the directory",
         At::ReapLookout => "W3 kill and reap the lookout",
         At::RemoveTicket => "W6 remove the ticket",
@@ -102,5 +104,5 @@ fn ticket(state: &State, file: File, named: Named) -> String {
         Named::Passed(number) => format!("{number}.passed"),
     };
     let owner = file.locked_by.map_or("dead".to_owned(), |who| name(state, who));
-    format!("{named}: {owner}{}", if file.steps_back { " byte 1" } else { "" })
+    format!("{named}: {owner}{}", if file.steps_back { " byte 3" } else { "" })
 }

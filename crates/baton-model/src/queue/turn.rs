@@ -4,7 +4,7 @@
 //! step: the guard is locked meanwhile, so that nobody is passed, and a ticket that comes or goes then could have done so before.
 
 use super::state::{Actor, At, FOREIGN, File, NEWCOMER, Named, Obstacle, Request, State, Ticket, Who};
-use super::variant::{Mutation, Setting, Sleep};
+use super::variant::{Fate, Mutation, Setting, Sleep};
 
 /// How many seconds a newcomer waits for those before at most.
 const NEWCOMERS_PATIENCE: u8 = 2;
@@ -62,7 +62,9 @@ impl Turn<'_> {
             }
             At::Look => self.look(me),
             At::SweepRemove => self.sweep_remove(me),
-            At::GoOn => self.hold(),
+            At::GoOn => self.publish(),
+            At::MoveTicket => self.move_ticket(),
+            At::Conclude => self.hold(),
             At::StepBack => {
                 self.own().steps_back = true;
                 if !self.is(Mutation::BegunUnsaid) {
@@ -72,13 +74,13 @@ impl Turn<'_> {
             }
             At::GiveBack => self.give_back(me),
             At::AfterYou => self.after_you(me),
-            At::UnlockByte1 => {
+            At::UnlockByte3 => {
                 self.own().steps_back = false;
                 self.go(At::Sleep);
             }
             At::ClearQueue => {
                 self.remove_queue();
-                self.hold();
+                self.publish();
             }
             At::RemoveTicket => self.remove_ticket(),
             At::UnlockTicket => {
@@ -140,7 +142,7 @@ impl Turn<'_> {
         let steps_back = me.ticket.is_some_and(|ticket| self.state.file(ticket).steps_back);
         self.go(match me.ticket {
             None => At::MakeQueue,
-            Some(_) if is_held && steps_back && self.is(Mutation::Byte1UnlockedLater) => At::UnlockByte1,
+            Some(_) if is_held && steps_back && self.is(Mutation::Byte3UnlockedLater) => At::UnlockByte3,
             Some(_) => At::Sleep,
         });
     }
@@ -312,7 +314,23 @@ impl Turn<'_> {
         if is_newcomer && self.state.is_queue_there && self.state.is_queue_empty() {
             return self.go(At::ClearQueue);
         }
+        self.publish();
+    }
+
+    /// Step 6. A waiter's ticket becomes its record, by being given that name.
+    fn publish(&mut self) {
+        if self.me().ticket.is_some() && self.setting.ticket == Fate::Record {
+            return self.go(At::MoveTicket);
+        }
         self.hold();
+    }
+
+    fn move_ticket(&mut self) {
+        let is_left = self.is(Mutation::PassedLeft) && is_passed(*self.own());
+        if !is_left {
+            self.own().name = None;
+        }
+        self.go(At::Conclude);
     }
 
     fn hold(&mut self) {
@@ -323,7 +341,12 @@ impl Turn<'_> {
         }
         let me = self.me();
         (me.has_waited, me.times, me.left, me.nearest) = (0, 0, 0, None);
-        me.at = if me.ticket.is_some() { At::RemoveTicket } else { At::Holds };
+        let Some(ticket) = me.ticket else { return self.go(At::Holds) };
+        if self.state.file(ticket).name.is_some() {
+            return self.go(At::RemoveTicket);
+        }
+        self.me().number = 0;
+        self.go(At::UnlockTicket);
     }
 
     /// Notes it if this one goes on though somebody came before who was never stopped. Nothing is promised to those

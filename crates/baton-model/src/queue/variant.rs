@@ -15,7 +15,7 @@ pub enum Mutation {
     GuardKept,
     /// A newcomer does not look for the queue.
     NewcomerUnaware,
-    /// Byte 1 is not locked by who lets others come first.
+    /// Byte 3 is not locked by who lets others come first.
     SteppedBackUnsaid,
     /// The waiter goes on while its lookout lives, and reaps it once it holds.
     LookoutReapedLate,
@@ -25,9 +25,9 @@ pub enum Mutation {
     GivenUpLocked,
     /// A ticket is removed by the name it was given only, not by the one it has when it was passed.
     PassedLeft,
-    /// Byte 1 is unlocked once somebody else holds.
-    Byte1UnlockedLater,
-    /// A ticket that is taken to let others come first is born without byte 1.
+    /// Byte 3 is unlocked once somebody else holds.
+    Byte3UnlockedLater,
+    /// A ticket that is taken to let others come first is born without byte 3.
     TicketUnsaid,
     /// A second counts even if somebody held in it.
     NotBegunAnew,
@@ -48,11 +48,21 @@ pub enum Sleep {
     ByLookout,
 }
 
+/// What becomes of the ticket of who gets the lock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Fate {
+    /// It becomes the record.
+    Record,
+    /// It is removed, once the lock is held: a reader's, or one that can't be moved.
+    Removed,
+}
+
 /// One thing to be checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Setting {
     pub waiters: usize,
     pub sleep: Sleep,
+    pub ticket: Fate,
     /// Does one come that does not wait?
     pub has_newcomer: bool,
     /// Does a client of `flock` come?
