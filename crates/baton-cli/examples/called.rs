@@ -4,7 +4,7 @@
 //! over all of it, that takes the kernel longer to map than it takes to run. `cargo xtask dist` does this.
 //!
 //! The program is stepped through, an instruction at a time, and its addresses looked up in what `nm` says of it: it has to be linked to
-//! fixed addresses. What it starts is not followed.
+//! fixed addresses. What it starts is followed until that is another program.
 
 use std::collections::{BTreeMap, HashSet};
 use std::ffi::{OsStr, OsString};
@@ -73,9 +73,10 @@ mod steps {
     use std::io::{self, Write as _};
     use std::process::{Command, Stdio};
 
+    use nix::libc;
     use nix::sys::ptrace::{self, Options};
     use nix::sys::signal::Signal;
-    use nix::sys::wait::{WaitStatus, waitpid};
+    use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
     use nix::unistd::Pid;
 
     /// Becomes the program once it is told to.
@@ -87,21 +88,27 @@ mod steps {
         shell.args(["-c", BECOME, "sh"]).args(words).stdin(Stdio::piped()).stdout(Stdio::null());
         let mut shell = shell.spawn()?;
         let pid = Pid::from_raw(i32::try_from(shell.id()).map_err(io::Error::other)?);
-        // It ends with this process, and stops when it has become the program.
-        ptrace::seize(pid, Options::PTRACE_O_EXITKILL | Options::PTRACE_O_TRACEEXEC)?;
+        // It ends with this process, and stops when it has become the program; so does what it starts, which shares its memory.
+        let follow = Options::PTRACE_O_TRACEEXEC | Options::PTRACE_O_TRACEVFORK;
+        ptrace::seize(pid, Options::PTRACE_O_EXITKILL | follow)?;
         shell.stdin.take().map_or(Ok(()), |mut told| told.write_all(b"\n"))?;
         loop {
-            let signal = match waitpid(pid, None)? {
-                WaitStatus::Exited(_, 0) => return Ok(()),
-                end @ (WaitStatus::Exited(..) | WaitStatus::Signaled(..)) => {
+            let (at, signal) = match waitpid(None, Some(WaitPidFlag::__WALL))? {
+                WaitStatus::Exited(who, 0) if who == pid => return Ok(()),
+                end @ (WaitStatus::Exited(who, _) | WaitStatus::Signaled(who, ..)) if who == pid => {
                     return Err(io::Error::other(format!("it failed: {end:?}")));
                 }
+                WaitStatus::PtraceEvent(who, _, libc::PTRACE_EVENT_EXEC) if who != pid => {
+                    ptrace::detach(who, None)?;
+                    continue;
+                }
                 // That is how a step ends.
-                WaitStatus::Stopped(_, signal) if signal != Signal::SIGTRAP => Some(signal),
-                _ => None,
+                WaitStatus::Stopped(who, Signal::SIGTRAP) | WaitStatus::PtraceEvent(who, ..) => (who, None),
+                WaitStatus::Stopped(who, signal) => (who, Some(signal)),
+                _ => continue,
             };
-            show(ptrace::getregs(pid)?.rip);
-            ptrace::step(pid, signal)?;
+            show(ptrace::getregs(at)?.rip);
+            ptrace::step(at, signal)?;
         }
     }
 }
