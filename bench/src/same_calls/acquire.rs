@@ -63,7 +63,7 @@ pub(crate) fn client(
     })
 }
 
-/// Steps 2 and 3.
+/// Step 2, and the guard's lock.
 fn acquire(names: &Names, directory: &OwnedFd) -> io::Result<Held> {
     look(directory, &names.guard)?;
     let guard = openat(directory, &names.guard, OPEN | OFlags::RDWR, Mode::empty())?;
@@ -75,23 +75,19 @@ fn acquire(names: &Names, directory: &OwnedFd) -> io::Result<Held> {
     }
 }
 
-/// Steps 4 to 7 of a newcomer.
+/// Steps 3 to 7 of a newcomer.
 fn take(names: &Names, directory: &OwnedFd, guard: OwnedFd) -> io::Result<Held> {
     if look(directory, &names.queue)? {
         flock(&guard, FlockOperation::Unlock)?;
         return wait(names, directory, guard);
     }
-    look(directory, &names.guard)?;
-    look(directory, &names.holder)?;
-    pread(&guard, &mut [0; GUARD.len() + 1], 0)?;
-    look(directory, &names.record)?;
-    pwrite(&guard, &GUARD, 0)?;
+    let is_left = judge(names, directory, &guard)?;
     let (temporary, record) = create(directory, &names.record)?;
     lock(&record, Bytes::Holder)?;
     pwrite(&record, &RECORD, 0)?;
     fstat(&record)?;
     fchmod(&record, OWNERS)?;
-    publish(names, directory, (directory, &temporary))?;
+    publish(names, directory, (directory, &temporary), is_left)?;
     check(names, directory)?;
     Ok(Held { guard, record, _queue: None })
 }
@@ -107,29 +103,41 @@ fn wait(names: &Names, directory: &OwnedFd, guard: OwnedFd) -> io::Result<Held> 
         ticket.await_turn(before)?;
         lock_guard()?;
     }
-    look(directory, &names.guard)?;
-    pread(&guard, &mut [0; GUARD.len() + 1], 0)?;
-    pwrite(&guard, &GUARD, 0)?;
+    let is_left = judge(names, directory, &guard)?;
     look(&ticket.queue, &ticket.name())?;
     lock(&ticket.file, Bytes::Holder)?;
     pwrite(&ticket.file, &RECORD, 0)?;
-    publish(names, directory, (&ticket.queue, &ticket.name()))?;
+    publish(names, directory, (&ticket.queue, &ticket.name()), is_left)?;
     check(names, directory)?;
     ticket.leave(names, directory)?;
     Ok(Held { guard, record: ticket.file, _queue: Some(ticket.queue) })
 }
 
-/// Step 6.
-fn publish(names: &Names, directory: &OwnedFd, (from, name): (&OwnedFd, &str)) -> io::Result<()> {
-    match renameat_with(from, name, directory, &names.record, RenameFlags::NOREPLACE) {
-        Err(Errno::EXIST) => take_over(names, directory, (from, name)),
-        named => Ok(named?),
-    }
+/// Steps 3 to 5, the guard locked. Whether a holder that was killed has left its record.
+fn judge(names: &Names, directory: &OwnedFd, guard: &OwnedFd) -> io::Result<bool> {
+    look(directory, &names.guard)?;
+    look(directory, &names.holder)?;
+    pread(guard, &mut [0; GUARD.len() + 1], 0)?;
+    let is_left = look(directory, &names.record)?;
+    pwrite(guard, &GUARD, 0)?;
+    Ok(is_left)
 }
 
-/// Steps 4 and 6 where the holder was killed and has left its record.
+/// Step 6, of a file in that directory and by that name.
+fn publish(
+    names: &Names,
+    directory: &OwnedFd,
+    (from, name): (&OwnedFd, &str),
+    is_left: bool,
+) -> io::Result<()> {
+    if is_left {
+        return take_over(names, directory, (from, name));
+    }
+    Ok(renameat_with(from, name, directory, &names.record, RenameFlags::NOREPLACE)?)
+}
+
+/// Steps 4 and 6 over a record that was left.
 fn take_over(names: &Names, directory: &OwnedFd, (from, name): (&OwnedFd, &str)) -> io::Result<()> {
-    look(directory, &names.record)?;
     let departed = openat(directory, &names.record, OPEN | OFlags::RDWR, Mode::empty())?;
     fstat(&departed)?;
     lock(&departed, Bytes::Judge)?;
