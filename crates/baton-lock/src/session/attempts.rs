@@ -110,7 +110,7 @@ fn next_number(session: &Session) -> u64 {
 /// Makes the steps those of the plan, in its order; what is known of them stays.
 fn follow(next: &mut Session, plan: &[PlannedStep]) {
     let mut known: HashMap<String, Arc<Step>> =
-        next.steps.iter().map(|step| (step.id.clone(), Arc::clone(step))).collect();
+        next.steps.list().iter().map(|step| (step.id.clone(), Arc::clone(step))).collect();
     next.steps = plan.iter().map(|planned| followed(planned, known.remove(&planned.id))).collect();
     let forgotten: Vec<String> = known.into_values().flat_map(|step| step.facts.clone()).collect();
     forget(next, &forgotten);
@@ -159,7 +159,7 @@ fn check(steps: &[PlannedStep]) -> Result<(), IllegalTransition> {
 
 /// Whether a session that was read can be what the machine makes; the text says what is wrong.
 pub(super) fn check_read(session: &Session) -> Result<(), String> {
-    let mut seen = std::collections::HashSet::with_capacity(session.steps.len());
+    let mut seen = std::collections::HashSet::with_capacity(session.steps().len());
     if let Some(twice) = session.steps().find(|step| !seen.insert(step.id.as_str())) {
         return Err(format!("it has two steps `{}`", twice.id));
     }

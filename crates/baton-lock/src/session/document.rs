@@ -183,6 +183,11 @@ fn place(bytes: &[u8], line: usize, column: usize) -> Place {
 
 impl Read {
     fn into_session(self) -> Session {
+        let owned = |mut step: Step| {
+            step.facts.retain(|key| self.facts.contains_key(key));
+            step
+        };
+        let steps = self.steps.into_iter().map(redacted_step).map(owned).map(Arc::new).collect();
         let withheld = self.withheld.into_iter().filter(|key| self.facts.contains_key(key)).collect();
         let origin = Origin {
             id: self.session_id,
@@ -201,7 +206,7 @@ impl Read {
             attempts: self.attempts.into_iter().map(Arc::new).collect(),
             failure: self.failure.map(redacted_failure),
             facts: Piece::new(Facts { values: self.facts, withheld }),
-            steps: self.steps.into_iter().map(redacted_step).map(Arc::new).collect(),
+            steps,
         }
     }
 }
@@ -235,7 +240,7 @@ pub(super) fn written(session: &Session) -> Written<'_> {
     if !withheld.is_empty() {
         page.member("withheld", withheld);
     }
-    page.list("steps", &session.steps);
+    page.list("steps", session.steps.list());
     for (name, value) in &origin.unknown {
         page.unknown(name, value);
     }

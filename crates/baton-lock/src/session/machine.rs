@@ -70,7 +70,8 @@ fn find<'s>(
     what: &'static str,
     allowed: &[StepStatus],
 ) -> Result<(usize, &'s Step), IllegalTransition> {
-    let at = session.position(id).ok_or_else(|| IllegalTransition::UnknownStep { step: id.to_owned() })?;
+    let at =
+        session.steps.position(id).ok_or_else(|| IllegalTransition::UnknownStep { step: id.to_owned() })?;
     let step = session.steps.get(at);
     if !allowed.contains(&step.status) {
         return Err(IllegalTransition::WrongStatus { step: id.to_owned(), status: step.status, what });
@@ -141,12 +142,17 @@ fn completed(
 /// Publishes facts of the step at `at`. A fact that another step published before is this one's from now on.
 fn publish(next: &mut Session, at: usize, published: &[(String, String)], context: &Context<'_>) {
     let mut all = next.facts.get().clone();
+    // A step's facts are among all of them, so that new ones are nobody's.
+    let are_new = published.iter().all(|(key, _)| all.fact(key).is_none());
     for (key, value) in published {
         all.publish(key, value, context.secrets);
     }
     next.facts = Piece::new(all);
+    if are_new {
+        return;
+    }
     let is_published = |key: &String| published.iter().any(|(published, _)| published == key);
-    for other in (0..next.steps.len()).filter(|other| *other != at) {
+    for other in (0..next.steps.list().len()).filter(|other| *other != at) {
         if next.steps.get(other).facts.iter().any(is_published) {
             let mut step = Step::clone(next.steps.get(other));
             step.facts.retain(|key| !is_published(key));
@@ -201,7 +207,8 @@ fn reset(session: &Session, id: &str) -> Result<Session, IllegalTransition> {
     if session.status == Status::Complete {
         return Err(IllegalTransition::SessionComplete);
     }
-    let at = session.position(id).ok_or_else(|| IllegalTransition::UnknownStep { step: id.to_owned() })?;
+    let at =
+        session.steps.position(id).ok_or_else(|| IllegalTransition::UnknownStep { step: id.to_owned() })?;
     let step = session.steps.get(at);
     let forgotten = step.facts.clone();
     let step = Step {

@@ -13,7 +13,7 @@
 //!
 //! | question | module |
 //! |---|---|
-//! | what a session says | `model` |
+//! | what a session says | `model`, `steps` |
 //! | what may become of a published fact | `facts` |
 //! | what can happen | `event` |
 //! | what follows from it | `machine`, `attempts`, `changes` |
@@ -65,6 +65,7 @@ mod model;
 pub mod onboard;
 mod pieces;
 mod shelf;
+mod steps;
 mod store;
 mod swap;
 #[cfg(test)]

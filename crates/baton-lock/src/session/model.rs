@@ -14,6 +14,7 @@ use super::blocks::Blocks;
 use super::event::PlannedStep;
 use super::facts::{Fact, Facts};
 use super::pieces::Piece;
+use super::steps::Steps;
 
 /// Members of the JSON that this version does not know.
 pub(super) type Unknown = Map<String, Value>;
@@ -258,7 +259,7 @@ pub struct Session {
     pub(super) attempts: Blocks<Attempt>,
     pub(super) failure: Option<Failure>,
     pub(super) facts: Piece<Facts>,
-    pub(super) steps: Blocks<Step>,
+    pub(super) steps: Steps,
 }
 
 /// What stays as it is until the next fresh start.
@@ -337,17 +338,17 @@ impl Session {
 
     /// Its steps, in the plan's order.
     pub fn steps(&self) -> impl DoubleEndedIterator<Item = &Step> + ExactSizeIterator {
-        self.steps.iter().map(Arc::as_ref)
+        self.steps.list().iter().map(Arc::as_ref)
     }
 
     /// One step.
     pub fn step(&self, id: &str) -> Option<&Step> {
-        self.steps().find(|step| step.id == id)
+        self.steps.position(id).map(|at| &**self.steps.get(at))
     }
 
     /// The step that was started and whose end was not recorded.
     pub fn step_in_progress(&self) -> Option<&Step> {
-        self.steps().find(|step| step.status == StepStatus::InProgress)
+        self.steps.in_progress()
     }
 
     /// The first step that is neither complete nor skipped: where to carry on.
@@ -363,9 +364,5 @@ impl Session {
     /// All published facts, in the order in which they were published first.
     pub fn facts(&self) -> impl Iterator<Item = (&str, Fact<'_>)> {
         self.facts.get().iter()
-    }
-
-    pub(super) fn position(&self, id: &str) -> Option<usize> {
-        self.steps.iter().position(|step| step.id == id)
     }
 }

@@ -226,3 +226,11 @@ fn every_version_down_to_the_oldest_released_has_a_migration() {
     let versions: Vec<u64> = MIGRATIONS.iter().map(|migration| migration.from).collect();
     assert_eq!(versions, (1..VERSION).collect::<Vec<_>>());
 }
+
+#[test]
+fn fact_that_the_file_does_not_have_is_of_no_step() {
+    let mut value = value();
+    value["steps"][0]["facts"] = json!(["gone", "k"]);
+    let session = parse(value.to_string().as_bytes()).expect("a session");
+    assert_eq!(session.step("a").expect("there").facts, ["k"]);
+}

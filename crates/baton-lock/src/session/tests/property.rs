@@ -71,8 +71,11 @@ fn check(session: &Session) -> Result<(), TestCaseError> {
         prop_assert_eq!((step.status, step.error.as_ref()), (StepStatus::Failed, Some(&failure.message)));
     }
     let mut published = BTreeSet::new();
+    let mut running = session.steps().filter(|step| step.status == StepStatus::InProgress);
+    prop_assert_eq!(session.step_in_progress(), running.next());
     for step in session.steps() {
         check_step(step)?;
+        prop_assert_eq!(session.step(&step.id), Some(step));
         for key in &step.facts {
             prop_assert!(published.insert(key.as_str()), "`{key}` is of two steps");
         }
