@@ -59,8 +59,8 @@ pub const MUTANTS: &[Mutant] = &[
         about: "the same of a ticket that becomes a record",
         changes: &[change(
             "lock/ticket.rs",
-            "!sys::try_lock_range(&self.handle, Range::Holder)?",
-            "(!BROKEN && !sys::try_lock_range(&self.handle, Range::Holder)?)",
+            "sys::try_lock_range(&self.handle, Range::Holder) != Ok(true)",
+            "!BROKEN && sys::try_lock_range(&self.handle, Range::Holder) != Ok(true)",
         )],
         caught_by: "handed-on",
         breaks: "I2 born locked",

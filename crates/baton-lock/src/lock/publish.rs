@@ -19,7 +19,7 @@ use super::directory::Directory;
 use super::guard::unsupported;
 use super::judge::{self, Claim, Departed, Rules};
 use super::naming::{Names, Naming};
-use super::ticket::Ticket;
+use super::ticket::{Filled, Ticket};
 use crate::error::Error;
 use crate::record::{self, Content, Record};
 use crate::sys::{self, Access, Errno, FileId, Flock, Handle, Range};
@@ -122,38 +122,52 @@ impl Desk<'_> {
     /// Publishes a ticket. `None`: it can't be; it is no record then.
     ///
     /// It is looked at by its name before, and in step 7 again. Were another waiter's given the record's name in between, for which somebody has
-    /// to remove ours and the other one to be given the same number, that would be a record whose holder is gone: *recovered*, in doubt.
+    /// to remove ours and the other one to be given the same number, that would be a record whose holder is gone: *recovered*, in doubt. In a
+    /// takeover, where the dead holder's record is at stake, it is looked at on its way too.
     fn publish_ticket(
         &self,
         json: &[u8],
         over: Option<&Departed>,
         ticket: &Ticket,
     ) -> Result<Option<Publication>, Error> {
-        let filled =
-            ticket.fill(json, self.access).map_err(|errno| self.failed("write the record", errno))?;
-        let Some(filled) = filled else { return Ok(None) };
-        let dir = &self.directory.handle;
-        let Some(departed) = over else {
-            return match ticket.move_to(&filled, dir, &self.names.record) {
-                Ok(()) => Ok(Some(Publication::Done(filled.born))),
-                Err(errno) => {
-                    filled.born.unlock();
-                    Ok((errno == Errno::EXIST).then_some(Publication::JudgeAgain))
-                }
-            };
+        let aside = over.map(|_| self.directory.temporary(&self.names.record)).transpose()?;
+        let Some(filled) = ticket.fill(json, self.access) else { return Ok(None) };
+        let published = match over.zip(aside) {
+            None => Ok(self.name_ticket(ticket, &filled)),
+            Some((departed, aside)) => self.exchange_ticket(ticket, &filled, &aside, departed),
         };
-        let temporary = self.directory.temporary(&self.names.record)?;
-        if ticket.move_to(&filled, dir, &temporary).is_err() {
-            filled.born.unlock();
+        match published {
+            Ok(Some(true)) => return Ok(Some(Publication::Done(filled.born))),
+            Ok(_) | Err(_) => filled.born.unlock(),
+        }
+        published.map(|named| named.map(|_| Publication::JudgeAgain))
+    }
+
+    /// Whether it has the name; `None` if it can't be moved.
+    fn name_ticket(&self, ticket: &Ticket, filled: &Filled) -> Option<bool> {
+        match ticket.move_to(filled, &self.directory.handle, &self.names.record) {
+            Ok(()) => Some(true),
+            Err(errno) => (errno == Errno::EXIST).then_some(false),
+        }
+    }
+
+    /// The same in a takeover, by way of a private name: what comes back may be somebody's who lives, and a ticket's name is swept.
+    fn exchange_ticket(
+        &self,
+        ticket: &Ticket,
+        filled: &Filled,
+        aside: &OsStr,
+        departed: &Departed,
+    ) -> Result<Option<bool>, Error> {
+        let dir = &self.directory.handle;
+        if ticket.move_aside(filled, dir, aside).is_err() {
             return Ok(None);
         }
-        let exchanged = self.exchange(&temporary, |stat| departed.is(stat));
-        if let Ok(true) = exchanged {
-            return Ok(Some(Publication::Done(filled.born)));
+        let exchanged = self.exchange(aside, |stat| departed.is(stat));
+        if !matches!(exchanged, Ok(true)) {
+            ticket.move_back(filled, dir, aside);
         }
-        ticket.move_back(dir, &temporary);
-        filled.born.unlock();
-        exchanged.map(|_| Some(Publication::JudgeAgain))
+        exchanged.map(Some)
     }
 
     /// Publishes a record over our own one, or anew if that one is gone. `JudgeAgain`: the name is somebody else's.

@@ -154,7 +154,9 @@ impl Queue {
         let Ok(stat) = sys::stat(&self.handle) else { return };
         let readers = (self.guard.mode & 0o044) | ((self.guard.mode & 0o044) >> 2);
         let is_groups = self.guard.mode & 0o020 != 0 && stat.group == self.guard.group;
-        let mode = 0o700 | readers | if is_groups { 0o1070 } else { 0 };
+        // A ticket is to have the group that a record beside the lock would have.
+        let inherited = stat.mode & 0o2000;
+        let mode = 0o700 | readers | if is_groups { 0o1070 } else { 0 } | inherited;
         if stat.owner == sys::effective_user() && stat.mode != mode {
             // Not being able to share it costs others their place, and nobody anything else.
             let _ = sys::change_mode(&self.handle, mode);
@@ -336,6 +338,7 @@ fn sorted(names: &[OsString]) -> Vec<Entry> {
 #[cfg(test)]
 mod tests {
     use std::os::fd::AsFd as _;
+    use std::os::unix::fs::PermissionsExt as _;
     use std::time::Duration;
 
     use super::*;
@@ -374,5 +377,25 @@ mod tests {
         ahead.pass();
         assert!(is_told());
         assert_eq!(ahead.watch().err(), Some(Errno::NOENT), "it has been passed before");
+    }
+
+    /// So that it can be the record of a lock that a group shares, beside which a new file would have that group.
+    #[test]
+    fn ticket_has_the_group_that_a_record_beside_the_lock_would_have() {
+        const GROUP: u32 = 1234;
+        let place = tempfile::tempdir().expect("a directory");
+        if std::os::unix::fs::chown(place.path(), None, Some(GROUP)).is_err() {
+            eprintln!("skipped: only root may give a directory to any group");
+            return;
+        }
+        std::fs::set_permissions(place.path(), std::fs::Permissions::from_mode(0o2770)).expect("changed");
+        std::fs::write(place.path().join("guard"), "").expect("written");
+        let directory = Arc::new(Directory::open(place.path(), &[]).expect("opened"));
+        let guard = sys::stat_at(&directory.handle, OsStr::new("guard")).expect("there");
+        let record = crate::Lock::options().record(None);
+        let ticket = Ticket::take(&directory, OsStr::new("a.queue"), &guard, &record, false).expect("taken");
+        let queue = ticket.queue();
+        let name = Entry { number: 1, is_passed: false }.name();
+        assert_eq!(sys::stat_at(&queue.handle, &name).expect("there").group, GROUP);
     }
 }

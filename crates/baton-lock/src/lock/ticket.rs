@@ -19,7 +19,7 @@ use super::queue::{Entry, Queue, STEPPING_BACK};
 use crate::diagnosis::Place;
 use crate::error::Error;
 use crate::record::Record;
-use crate::sys::{self, Access, Errno, Handle, Range, Stat};
+use crate::sys::{self, Access, Errno, FileId, Handle, Range, Stat};
 
 /// How often a ticket is tried for: each further time somebody else has taken the number, or the directory, or swept what was not
 /// locked yet.
@@ -34,7 +34,7 @@ pub(crate) struct Ticket {
     queue: Arc<Queue>,
     pub(crate) number: u64,
     handle: Arc<Handle>,
-    stat: Stat,
+    id: FileId,
     /// How long what was written to it is.
     length: AtomicUsize,
     /// It is the record now, or was, and nobody's place any more.
@@ -84,7 +84,16 @@ impl Ticket {
                         (Arc::new(handle), AtomicBool::new(false), sys::process_id());
                     let length = AtomicUsize::new(usize::try_from(stat.size).unwrap_or(usize::MAX));
                     let has_left = false;
-                    return Ok(Self { queue, number, handle, stat, length, is_spent, has_left, owner });
+                    return Ok(Self {
+                        queue,
+                        number,
+                        handle,
+                        id: stat.id,
+                        length,
+                        is_spent,
+                        has_left,
+                        owner,
+                    });
                 }
                 Ok(None) => {}
                 Err(errno) => {
@@ -113,7 +122,7 @@ impl Ticket {
             return;
         }
         if !self.is_spent()
-            && let Some(name) = self.name()
+            && let Some((name, _)) = self.named()
         {
             // Left behind, it is cleared away by the next one who finds it in his way.
             let _ = sys::unlink(&self.queue.handle, &name);
@@ -136,26 +145,29 @@ impl Ticket {
     /// Makes a record of it that still has a ticket's name: byte 0 locked, and with that content. `None`: it can't be one.
     ///
     /// Who looks at the queue in this moment may find it half written: then it is nobody's that can be named.
-    pub(super) fn fill(&self, json: &[u8], access: RecordMode) -> sys::Result<Option<Filled>> {
+    pub(super) fn fill(&self, json: &[u8], access: RecordMode) -> Option<Filled> {
         // Before anything is written: by another name it may be anything by now.
-        let Some(name) = self.name() else { return Ok(None) };
+        let (name, stat) = self.named()?;
+        let mode = access.of(&stat);
+        let is_own = stat.owner == sys::effective_user() && stat.links == 1;
+        // Whom a group's permissions are for.
+        let is_groups = mode & 0o070 == 0 || stat.group == self.queue.guard.group;
         // A longer content could be replaced by a shorter one only in more than one step.
         let length = self.length.fetch_max(json.len(), Ordering::Relaxed);
-        if self.is_spent() || json.len() < length || !sys::try_lock_range(&self.handle, Range::Holder)? {
-            return Ok(None);
+        if self.is_spent() || !is_own || !is_groups || json.len() < length {
+            return None;
         }
-        let mode = access.of(&self.stat);
-        let filled = sys::write_start(&self.handle, json).and_then(|()| {
-            if self.stat.mode == mode { Ok(()) } else { sys::change_mode(&self.handle, mode) }
-        });
-        let born = Born { handle: Arc::clone(&self.handle), id: self.stat.id };
-        match filled {
-            Ok(()) => Ok(Some(Filled { name, born })),
-            Err(errno) => {
-                born.unlock();
-                Err(errno)
-            }
+        if sys::try_lock_range(&self.handle, Range::Holder) != Ok(true) {
+            return None;
         }
+        let filled = sys::write_start(&self.handle, json)
+            .and_then(|()| if stat.mode == mode { Ok(()) } else { sys::change_mode(&self.handle, mode) });
+        let born = Born { handle: Arc::clone(&self.handle), id: self.id };
+        if filled.is_err() {
+            born.unlock();
+            return None;
+        }
+        Some(Filled { name, born })
     }
 
     /// Moves it out of the queue to a name that is free.
@@ -165,22 +177,39 @@ impl Ticket {
         Ok(())
     }
 
-    /// Moves it back from where it was moved to, if that name means it still, and its own is free.
-    pub(super) fn move_back(&self, directory: &Handle, name: &OsStr) {
-        if !sys::stat_at(directory, name).is_ok_and(|stat| stat.id == self.stat.id) {
-            return;
+    /// The same, to a name that nobody else uses: so if another waiter's was moved in place of it, that one is moved back.
+    pub(super) fn move_aside(&self, filled: &Filled, directory: &Handle, name: &OsStr) -> sys::Result<()> {
+        self.move_to(filled, directory, name)?;
+        if self.is_at(directory, name) {
+            return Ok(());
         }
-        let own = Entry { number: self.number, is_passed: false }.name();
-        let is_back = sys::move_noreplace(directory, name, &self.queue.handle, &own).is_ok();
-        self.is_spent.store(!is_back, Ordering::Relaxed);
+        let _ = sys::move_noreplace(directory, name, &self.queue.handle, &filled.name);
+        Err(Errno::NOENT)
     }
 
-    /// Which of its two names means it.
-    fn name(&self) -> Option<OsString> {
-        let means = |name: &OsString| {
-            sys::stat_at(&self.queue.handle, name).is_ok_and(|stat| stat.id == self.stat.id)
-        };
-        [false, true].map(|is_passed| Entry { number: self.number, is_passed }.name()).into_iter().find(means)
+    /// Moves it back from where it was moved to, if that name means it still. Where its own is not to be had any more it is removed.
+    pub(super) fn move_back(&self, filled: &Filled, directory: &Handle, name: &OsStr) {
+        if !self.is_at(directory, name) {
+            return;
+        }
+        match sys::move_noreplace(directory, name, &self.queue.handle, &filled.name) {
+            Ok(()) => self.is_spent.store(false, Ordering::Relaxed),
+            // Left behind, it would be swept away by the next one who recovers.
+            Err(_) => _ = sys::unlink(directory, name),
+        }
+    }
+
+    fn is_at(&self, directory: &Handle, name: &OsStr) -> bool {
+        sys::stat_at(directory, name).is_ok_and(|stat| stat.id == self.id)
+    }
+
+    /// Which of its two names means it, and what it is like now.
+    fn named(&self) -> Option<(OsString, Stat)> {
+        [false, true].into_iter().find_map(|is_passed| {
+            let name = Entry { number: self.number, is_passed }.name();
+            let stat = sys::stat_at(&self.queue.handle, &name).ok()?;
+            (stat.id == self.id).then_some((name, stat))
+        })
     }
 
     /// This one's place among those who wait.

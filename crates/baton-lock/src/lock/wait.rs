@@ -137,10 +137,7 @@ impl Contender {
         let before = self.grace.take();
         let mut grace = over.or(before);
         for _ in 0..STARTS {
-            if matches!(&self.place, Standpoint::Ticket(ticket) if ticket.is_spent()) {
-                // It was the record, and was taken back with it.
-                self.place = Standpoint::None;
-            }
+            self.forget_what_is_spent();
             let approach = match known.take() {
                 Some(approach) => Some(approach),
                 None => acquire::approach(&self.setup)?,
@@ -184,9 +181,17 @@ impl Contender {
                     Obstacle::Record(directory, guard, state, record)
                 }
             });
+            self.forget_what_is_spent();
             return Ok(None);
         }
         Err(Error::Unstable { path: self.setup.path.clone() })
+    }
+
+    /// A ticket that was the record has been taken back with it: nobody's place any more.
+    fn forget_what_is_spent(&mut self) {
+        if matches!(&self.place, Standpoint::Ticket(ticket) if ticket.is_spent()) {
+            self.place = Standpoint::None;
+        }
     }
 
     /// Is somebody else just going through the steps?

@@ -17,7 +17,7 @@ pub(crate) enum Content {
     Baton(Record),
     /// Written by a client of the ancestor.
     Ancestor(Record),
-    /// Empty, all NUL, or the beginning of a JSON object: what a crash or a power cut leaves of a record.
+    /// Empty, all NUL, the beginning of a JSON object, or a record of Baton's that is not whole: what a crash or a power cut leaves of a record.
     Incomplete,
     /// Nothing that a lock's client has written.
     Foreign,
@@ -37,8 +37,17 @@ pub(crate) fn classify(bytes: &[u8]) -> Content {
     match read {
         Ok(Given::Object(members)) if text.len() == bytes.len() => meaning(members),
         Err(error) if error.is_eof() && begins_an_object(text) => Content::Incomplete,
+        Ok(_) | Err(_) if is_torn(text) => Content::Incomplete,
         Ok(_) | Err(_) => Content::Foreign,
     }
+}
+
+/// Is it of the form of Baton's own, whatever stands in the middle or at the end? A ticket that became a record was written over, and a power cut can
+/// leave one part of the one and another part of the other, or the length of the one and the text of the other. Up to here they are alike.
+fn is_torn(text: &[u8]) -> bool {
+    const BEGINNING: &[u8] = b"{\n  \"pid\": ";
+    const OWN: &[u8] = b"\n  \"baton\": {\n    \"version\": ";
+    text.starts_with(BEGINNING) && text.windows(OWN.len()).any(|part| part == OWN)
 }
 
 /// Without the NULs at its end: what a file that was not fsynced may have instead of its text after a power cut.
@@ -348,6 +357,27 @@ mod tests {
         #[test]
         fn classifying_never_panics(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
             let _meaning = classify(&bytes);
+        }
+    }
+
+    /// After a power cut each block of the file is as it was or as it became, and its length too.
+    #[test]
+    fn ticket_that_a_power_cut_left_half_a_record_is_incomplete_wherever_it_is_torn() {
+        let [old, new] = [None, Some(1_763_960_000_000_000)]
+            .map(|token| crate::Lock::options().record(token).to_json().into_bytes());
+        assert!(old.len() < new.len());
+        let mut longer = old.clone();
+        longer.resize(new.len(), 0);
+        let is_ours = |bytes: &[u8]| matches!(classify(bytes), Content::Incomplete | Content::Baton(_));
+        for torn in 0..=new.len() {
+            assert!(is_ours(&[&new[..torn], &longer[torn..]].concat()), "new up to {torn}");
+            assert!(is_ours(&[&longer[..torn], &new[torn..]].concat()), "old up to {torn}");
+            assert!(is_ours(&new[..torn]), "cut off at {torn}");
+        }
+        for foreign in
+            ["{\n  \"pid\": 5,\n  \"x\": }", "// {\n  \"pid\": 1\n  \"baton\": {\n    \"version\": 1"]
+        {
+            assert_eq!(classify(foreign.as_bytes()), Content::Foreign);
         }
     }
 }
