@@ -175,6 +175,21 @@ pub fn on_loop_image<T: Send>(kind: &str, f: impl FnOnce(&Path) -> T + Send) -> 
     })
 }
 
+/// Mounts, for as long as it lives, what a power cut would leave now of the filesystem with this root, which [`on_loop_image`] made: what it has
+/// not written yet is not there. Gives back the root of that.
+///
+/// # Panics
+///
+/// When that is not possible.
+pub fn after_a_power_cut(root: &Path) -> PathBuf {
+    let scratch = root.parent().expect("it is in a scratch directory");
+    let [image, left] = ["image-after-the-cut", "after-the-cut"].map(|name| scratch.join(name));
+    std::fs::copy(scratch.join("image"), &image).expect("copied");
+    std::fs::create_dir(&left).expect("a directory to mount on");
+    run(Command::new("mount").args(["-o", "loop"]).arg(&image).arg(&left)).expect("it was mounted before");
+    left
+}
+
 /// Runs `f` on the root of a new filesystem that needs no device, such as a `tmpfs` of a few pages; only `f`'s thread and its
 /// children see it. `f` may mount more.
 ///

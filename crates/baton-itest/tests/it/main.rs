@@ -49,6 +49,7 @@ mod namespaces;
 mod observed_under_load;
 mod one_file_deleted;
 mod places_are_what_they_say;
+mod power_cut;
 mod pruning;
 mod queue;
 mod queue_order;
