@@ -259,3 +259,80 @@ impl Drop for Ticket {
         self.leave();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::PathBuf;
+
+    use super::*;
+
+    const OWNER: RecordMode = RecordMode { bits: 0o600, writing_group: None };
+
+    struct Place {
+        root: tempfile::TempDir,
+        directory: Arc<Directory>,
+        ticket: Ticket,
+        json: String,
+    }
+
+    impl Place {
+        fn new() -> Self {
+            let root = tempfile::tempdir().expect("a directory");
+            let directory = Arc::new(Directory::open(root.path(), &[]).expect("opened"));
+            let guard = sys::stat(&directory.handle).expect("open");
+            let [record, json] = [None, Some(7)].map(|token| crate::Lock::options().record(token));
+            let ticket =
+                Ticket::take(&directory, OsStr::new("a.queue"), &guard, &record, false).expect("taken");
+            Self { root, directory, ticket, json: json.to_json() }
+        }
+
+        fn path(&self) -> PathBuf {
+            self.root.path().join("a.queue/0000000000000001")
+        }
+
+        fn fill(&self) -> Option<Filled> {
+            self.ticket.fill(self.json.as_bytes(), OWNER)
+        }
+    }
+
+    #[test]
+    fn ticket_with_a_second_name_is_no_record_and_is_not_written_to() {
+        let place = Place::new();
+        let (copy, before) = (place.root.path().join("copy"), fs::read(place.path()).expect("readable"));
+        fs::hard_link(place.path(), &copy).expect("linked");
+        assert!(place.fill().is_none());
+        assert_eq!(fs::read(&copy).expect("readable"), before);
+        fs::remove_file(&copy).expect("removed");
+        assert!(place.fill().is_some());
+        assert_eq!(fs::read_to_string(place.path()).expect("readable"), place.json);
+    }
+
+    /// A reader who comes meanwhile finds the queue empty, and removes it.
+    #[test]
+    fn ticket_that_can_not_be_moved_back_is_removed_and_nobodys_place() {
+        for is_queue_gone in [false, true] {
+            let place = Place::new();
+            let aside = OsStr::new("aside");
+            let filled = place.fill().expect("filled");
+            place.ticket.move_aside(&filled, &place.directory.handle, aside).expect("moved");
+            if is_queue_gone {
+                fs::remove_dir(place.root.path().join("a.queue")).expect("it is empty");
+            }
+            place.ticket.move_back(&filled, &place.directory.handle, aside);
+            assert!(!place.root.path().join(aside).exists());
+            assert_eq!((place.ticket.is_spent(), place.path().exists()), (is_queue_gone, !is_queue_gone));
+        }
+    }
+
+    #[test]
+    fn another_waiters_ticket_that_was_given_the_number_meanwhile_is_moved_back() {
+        let place = Place::new();
+        let filled = place.fill().expect("filled");
+        fs::remove_file(place.path()).expect("removed");
+        fs::write(place.path(), "another's").expect("written");
+        let moved = place.ticket.move_aside(&filled, &place.directory.handle, OsStr::new("aside"));
+        assert_eq!(moved, Err(Errno::NOENT));
+        assert_eq!(fs::read_to_string(place.path()).expect("back"), "another's");
+    }
+}
